@@ -1,0 +1,145 @@
+//! Every variable of the product, who reads it, and its default: the README's
+//! table, and the list by which a misspelt name is found.
+
+/// A process of the product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Process {
+    /// `coachbot-vault`.
+    Vault,
+    /// `coachbot-connector`.
+    Connector,
+    /// `coachbot-agent`, which comes with the chat loop.
+    Agent,
+    /// `coachbot-gateway`.
+    Gateway,
+    /// `coachbot serve`, which reads what the others read too.
+    Serve,
+}
+
+/// One variable.
+#[derive(Clone, Copy, Debug)]
+pub struct Variable {
+    /// Its name; each but the `COACHBOT_TLS_*` ones also as `NAME_FILE`.
+    pub name: &'static str,
+    /// Who reads it.
+    pub processes: &'static [Process],
+    /// Its default, in words for the table; empty when there is none.
+    pub default: &'static str,
+    /// What it is.
+    pub meaning: &'static str,
+}
+
+use Process::{Agent, Connector, Gateway, Serve, Vault};
+
+const EVERYONE: &[Process] = &[Vault, Connector, Agent, Gateway, Serve];
+const INNER: &[Process] = &[Vault, Connector, Agent, Gateway];
+const STORES: &[Process] = &[Vault, Agent, Gateway, Serve];
+const CALLS_OUT: &[Process] = &[Connector, Serve];
+const FACES_OUT: &[Process] = &[Gateway, Serve];
+
+const fn variable(
+    name: &'static str,
+    processes: &'static [Process],
+    default: &'static str,
+    meaning: &'static str,
+) -> Variable {
+    Variable { name, processes, default, meaning }
+}
+
+/// All of them, in the order of the README's table.
+pub const VARIABLES: &[Variable] = &[
+    variable(
+        "INTEGRATIONS_ENCRYPTION_KEY",
+        &[Vault, Serve],
+        "",
+        "the platform key: 64 hex digits or padded base64 of 32 bytes",
+    ),
+    variable(
+        "INTEGRATIONS_ENCRYPTION_KEYS_RETIRED",
+        &[Vault, Serve],
+        "",
+        "reserved for key rotation; nothing reads it yet",
+    ),
+    variable(
+        "COACHBOT_DATABASE_URL",
+        STORES,
+        "a SQLite file in the data folder",
+        "`postgres://…`, or `sqlite://path` for a service by itself",
+    ),
+    variable("COACHBOT_DATA_DIR", STORES, "`./data`", "the folder of the SQLite files"),
+    variable(
+        "COACHBOT_LISTEN",
+        EVERYONE,
+        "`127.0.0.1:` and 50051 vault, 50052 connector, 50053 agent, 8080 gateway and serve",
+        "the address to listen on",
+    ),
+    variable(
+        "COACHBOT_PUBLIC_URL",
+        &[Gateway, Agent, Serve],
+        "`http://localhost:` and the port",
+        "the address that browsers and providers use; webhook URLs are made from it",
+    ),
+    variable(
+        "COACHBOT_CONNECTOR_LISTEN",
+        &[Serve],
+        "`127.0.0.1:50052`",
+        "where `serve` offers Verify to other services; empty for off",
+    ),
+    variable("COACHBOT_VAULT_URL", &[Connector, Gateway], "`http://127.0.0.1:50051`", "the vault"),
+    variable("COACHBOT_CONNECTOR_URL", &[Agent, Gateway], "`http://127.0.0.1:50052`", "the connector"),
+    variable("COACHBOT_AGENT_URL", &[Gateway], "`http://127.0.0.1:50053`", "the agent; nothing reads it yet"),
+    variable("COACHBOT_TRANSPORT", INNER, "`mtls`", "`mtls`, or `plain` where no one else listens"),
+    variable("COACHBOT_TLS_CERT", EVERYONE, "", "PEM file, this process's certificate"),
+    variable("COACHBOT_TLS_KEY", EVERYONE, "", "PEM file, its private key"),
+    variable("COACHBOT_TLS_CA", EVERYONE, "", "PEM file, who signs the peers' certificates"),
+    variable(
+        "COACHBOT_BOOTSTRAP_API_KEY",
+        FACES_OUT,
+        "",
+        "API keys of at least 32 characters for an empty database, each an owner, comma between",
+    ),
+    variable("COACHBOT_TWILIO_BASE_URL", CALLS_OUT, "`https://api.twilio.com`", "Twilio"),
+    variable("COACHBOT_VAPI_BASE_URL", CALLS_OUT, "`https://api.vapi.ai`", "Vapi"),
+    variable("COACHBOT_VAPI_BASE_URL_EU", CALLS_OUT, "`https://api.eu.vapi.ai`", "Vapi, region `eu`"),
+    variable("COACHBOT_VAPI_BASE_URL_US", CALLS_OUT, "`https://api.vapi.ai`", "Vapi, region `us`"),
+    variable("COACHBOT_CALCOM_BASE_URL", CALLS_OUT, "`https://api.cal.com`", "Cal.com"),
+    variable("COACHBOT_OPENAI_BASE_URL", CALLS_OUT, "`https://api.openai.com/v1`", "OpenAI"),
+    variable(
+        "COACHBOT_OPENAI_BASE_URL_EU",
+        CALLS_OUT,
+        "`https://eu.api.openai.com/v1`",
+        "OpenAI, region `eu`",
+    ),
+    variable(
+        "COACHBOT_OPENAI_BASE_URL_US",
+        CALLS_OUT,
+        "`https://us.api.openai.com/v1`",
+        "OpenAI, region `us`",
+    ),
+    variable(
+        "COACHBOT_OPENAI_API",
+        CALLS_OUT,
+        "`responses`",
+        "reserved for the chat loop; nothing reads it yet",
+    ),
+    variable(
+        "COACHBOT_OPENAI_DEFAULT_MODEL",
+        CALLS_OUT,
+        "`gpt-4o`",
+        "the model of a workspace that names none",
+    ),
+    variable("COACHBOT_SANDBOX_LISTEN", &[], "", "reserved for the provider sandbox; nothing reads it yet"),
+    variable("RUST_LOG", EVERYONE, "`info`", "what is logged"),
+    variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        EVERYONE,
+        "",
+        "where traces go (and the other standard `OTEL_*` names); unset: nowhere",
+    ),
+];
+
+/// Whether the product knows the name, or the name without its `_FILE`.
+pub(super) fn is_known(name: &str) -> bool {
+    let known = |name: &str| VARIABLES.iter().any(|variable| variable.name == name);
+    known(name) || name.strip_suffix("_FILE").is_some_and(known)
+}
