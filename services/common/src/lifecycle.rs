@@ -249,25 +249,6 @@ fn forbid_core_dumps() {
     }
 }
 
-/// What `healthcheck` does: asks the health of `service` at `address` once.
-///
-/// # Errors
-/// When it does not answer SERVING within 3 s.
-pub async fn healthcheck(
-    url: &url::Url,
-    security: &crate::config::Security,
-    service: &str,
-) -> Result<(), Failure> {
-    let transport = crate::rpc::connect(url, security, crate::rpc::Identity::Internal)?;
-    let mut client = tonic_health::pb::health_client::HealthClient::new(transport);
-    let request = tonic_health::pb::HealthCheckRequest { service: service.to_owned() };
-    let answer = client.check(crate::rpc::with_deadline(request, Duration::from_secs(3))).await?;
-    if answer.into_inner().status() == tonic_health::pb::health_check_response::ServingStatus::Serving {
-        return Ok(());
-    }
-    Err(format!("{service} is not serving").into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

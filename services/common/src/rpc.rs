@@ -15,7 +15,7 @@ use std::time::Duration;
 pub use client::{ConnectError, connect, direct};
 pub use identity::{Identity, Policy, UnknownIdentity, caller};
 pub use serve::{Rpc, ServeError, serve};
-pub use stack::{Guard, Guarded};
+pub use stack::{Guard, Guarded, deadline_of};
 
 /// What carries a call: a connection, or the service laid directly beneath.
 pub type Transport = tower::util::BoxCloneSyncService<

@@ -1,12 +1,14 @@
 //! Test harnesses: fresh databases, a clock that tests move, captured logs and
-//! spans.
+//! spans, certificates.
 
+mod authority;
 mod clock;
 mod databases;
 mod logs;
 mod postgres;
 mod spans;
 
+pub use authority::Authority;
 pub use clock::MockClock;
 pub use databases::{TestDb, fresh_postgres, fresh_sqlite};
 pub use logs::CapturedLogs;

@@ -5,19 +5,19 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use coachbot_common::config::{Security, TlsFiles};
+use coachbot_common::config::Security;
 use coachbot_common::fault::FaultKind;
 use coachbot_common::lifecycle::Stop;
 use coachbot_common::rpc::{self, Identity, Policy, Rpc, Transport, with_deadline};
+use coachbot_common::testing::Authority;
 use coachbot_proto::connector::v1::connector_service_client::ConnectorServiceClient;
 use coachbot_proto::connector::v1::connector_service_server::{ConnectorService, ConnectorServiceServer};
 use coachbot_proto::connector::v1::{VerifyDraftRequest, VerifyDraftResponse, VerifyRequest, VerifyResponse};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
-};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::{Code, Request, Response, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 use url::Url;
 
 const VERIFY: &str = "/coachbot.connector.v1.ConnectorService/Verify";
@@ -143,36 +143,6 @@ async fn a_server_that_is_away_is_unavailable() {
     assert_eq!(ask(&transport, "", LONG).await.unwrap_err().code(), Code::Unavailable);
 }
 
-/// A certificate authority with one certificate per name, as files.
-struct Authority {
-    folder: TempDir,
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(vec![]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
-        Self { folder, issuer }
-    }
-
-    fn files(&self, identity: Identity) -> TlsFiles {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.subject_alt_names.push(SanType::URI(identity.uri().try_into().unwrap()));
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let path = |end: &str| self.folder.path().join(format!("{}.{end}", identity.name()));
-        std::fs::write(path("pem"), certificate.pem()).unwrap();
-        std::fs::write(path("key"), key.serialize_pem()).unwrap();
-        TlsFiles { cert: path("pem"), key: path("key"), ca: self.folder.path().join("ca.pem") }
-    }
-}
-
 #[tokio::test]
 async fn a_certificate_says_who_calls_and_nothing_else_does() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -196,10 +166,17 @@ async fn a_certificate_says_who_calls_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn a_server_tells_its_health_and_ends_when_told() {
+async fn a_server_tells_its_health_and_says_when_it_ends() {
     let served = serve(Security::Plain, None).await;
-    let name = "coachbot.connector.v1.ConnectorService";
-    coachbot_common::lifecycle::healthcheck(&served.url, &Security::Plain, name).await.unwrap();
-    let unknown = coachbot_common::lifecycle::healthcheck(&served.url, &Security::Plain, "nobody").await;
-    assert!(unknown.is_err());
+    let transport = rpc::connect(&served.url, &Security::Plain, Identity::Internal).unwrap();
+    let mut health = HealthClient::new(transport);
+    let of = |service: &str| HealthCheckRequest { service: service.to_owned() };
+    let watched = health.watch(of("coachbot.connector.v1.ConnectorService")).await.unwrap();
+    let mut watched = watched.into_inner();
+    let first = watched.message().await.unwrap().unwrap();
+    assert_eq!(first.status(), ServingStatus::Serving);
+    assert_eq!(health.check(of("nobody")).await.unwrap_err().code(), Code::NotFound);
+    served.stop.cancel();
+    let last = watched.message().await.unwrap().unwrap();
+    assert_eq!(last.status(), ServingStatus::NotServing);
 }

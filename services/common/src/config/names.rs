@@ -143,3 +143,34 @@ pub(super) fn is_known(name: &str) -> bool {
     let known = |name: &str| VARIABLES.iter().any(|variable| variable.name == name);
     known(name) || name.strip_suffix("_FILE").is_some_and(known)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const README: &str = include_str!("../../../../README.md");
+
+    fn row(variable: &Variable) -> String {
+        let columns = [Vault, Connector, Gateway, Serve]
+            .map(|process| if variable.processes.contains(&process) { "x" } else { "" })
+            .join(" | ");
+        format!("| `{}` | {columns} | {} | {} |", variable.name, variable.default, variable.meaning)
+    }
+
+    #[test]
+    fn the_readme_has_the_table() {
+        let head = "| variable | vault | connector | gateway | serve | default | what |\n\
+                    | --- | --- | --- | --- | --- | --- | --- |";
+        let rows: Vec<_> = VARIABLES.iter().map(row).collect();
+        let table = format!("{head}\n{}", rows.join("\n"));
+        assert!(README.contains(&table), "the README's table should be:\n{table}");
+    }
+
+    #[test]
+    fn a_file_form_is_known_and_a_typing_error_is_not() {
+        assert!(is_known("INTEGRATIONS_ENCRYPTION_KEY_FILE"));
+        assert!(is_known("COACHBOT_LISTEN"));
+        assert!(!is_known("COACHBOT_LISTNE"));
+        assert!(!is_known("COACHBOT_FILE"));
+    }
+}

@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
-use http::{HeaderMap, Request, Response};
+use http::{Extensions, HeaderMap, Request, Response};
+use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Code, Status};
@@ -87,13 +88,16 @@ where
             span.record("coachbot.caller", caller.name());
             request.extensions_mut().insert(caller);
         }
-        let path = request.uri().path().to_owned();
         let admitted = self
             .guard
             .policy
-            .admit(&path, caller)
+            .admit(request.uri().path(), caller)
             .inspect_err(|status| span.in_scope(|| warn!(code = ?status.code(), "call refused")))
             .and_then(|()| deadline(request.headers()));
+
+        if let Ok(Some(limit)) = admitted {
+            request.extensions_mut().insert(Deadline(Instant::now() + limit));
+        }
 
         // The clone is what was made ready; the original goes on waiting for its turn.
         let fresh = self.inner.clone();
@@ -173,6 +177,17 @@ fn server_span(request: &Request<Body>) -> Span {
     // Must happen before the span is entered; without telemetry there is no context to set.
     let _ = span.set_parent(extract_context(request.headers()));
     span
+}
+
+/// When the stack gives a request up.
+#[derive(Clone, Copy, Debug)]
+struct Deadline(Instant);
+
+/// When the stack gives the request up, for a handler that wants to finish in
+/// time; `None` without a deadline.
+#[must_use]
+pub fn deadline_of(extensions: &Extensions) -> Option<Instant> {
+    extensions.get().map(|Deadline(at)| *at)
 }
 
 /// What `grpc-timeout` allows (gRPC over HTTP/2, "Timeout": at most eight digits

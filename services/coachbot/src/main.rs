@@ -1,0 +1,7 @@
+//! The `coachbot` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    coachbot::main()
+}

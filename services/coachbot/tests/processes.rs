@@ -1,0 +1,162 @@
+//! Vault, connector and gateway as three processes that know each other by
+//! certificate.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use coachbot_common::config::{Security, TlsFiles};
+use coachbot_common::rpc::{self, Identity, with_deadline};
+use coachbot_common::testing::Authority;
+use coachbot_connector::testing::{StubProviders, planted, stored};
+use coachbot_integrations::Provider;
+use coachbot_proto::connector::v1::VerifyRequest;
+use coachbot_proto::connector::v1::connector_service_client::ConnectorServiceClient;
+use coachbot_proto::types::v1::{self as wire, Verdict};
+use coachbot_proto::vault::v1::LeaseCredentialsRequest;
+use coachbot_proto::vault::v1::vault_service_client::VaultServiceClient;
+use serde_json::{Value, json};
+use support::{API_KEY, KEY, provider_environment};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tonic::Code;
+use url::Url;
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// One of our processes.
+struct Service {
+    child: Child,
+    port: u16,
+    log: JoinHandle<String>,
+}
+
+impl Service {
+    async fn start(name: &str, files: &TlsFiles, folder: &Path, more: &[(&str, &str)]) -> Self {
+        let binary = Path::new(env!("CARGO_BIN_EXE_coachbot")).with_file_name(name);
+        assert!(binary.exists(), "{name} is not built: run the tests of the whole workspace");
+        let mut child = Command::new(binary)
+            .env_clear()
+            .env("COACHBOT_LISTEN", "127.0.0.1:0")
+            .env("COACHBOT_TLS_CERT", &files.cert)
+            .env("COACHBOT_TLS_KEY", &files.key)
+            .env("COACHBOT_TLS_CA", &files.ca)
+            .env("RUST_LOG", "trace")
+            .env("COACHBOT_DATA_DIR", folder)
+            .envs(more.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut log = String::new();
+        let port = tokio::time::timeout(LONG, async {
+            loop {
+                let Some(line) = lines.next_line().await.unwrap() else { panic!("{name} ended: {log}") };
+                log.push_str(&line);
+                log.push('\n');
+                if let Some((_, address)) = line.split_once("serving address=127.0.0.1:") {
+                    break address.split(' ').next().unwrap().parse().unwrap();
+                }
+            }
+        })
+        .await
+        .expect("it starts in time");
+        let log = tokio::spawn(async move {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                log.push_str(&line);
+                log.push('\n');
+            }
+            log
+        });
+        Self { child, port, log }
+    }
+
+    fn url(&self) -> String {
+        format!("https://localhost:{}", self.port)
+    }
+
+    /// Asks it to stop; it must leave in time and with success.
+    async fn stop(mut self) -> String {
+        let id = rustix::process::Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        let status = tokio::time::timeout(LONG, self.child.wait()).await.expect("it ends in time").unwrap();
+        let log = self.log.await.unwrap();
+        assert!(status.success(), "{log}");
+        log
+    }
+}
+
+#[tokio::test]
+async fn three_processes_that_know_each_other_verify_a_key() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let providers = StubProviders::start().await;
+    let files = |identity| authority.files(identity);
+    let key = [("INTEGRATIONS_ENCRYPTION_KEY", KEY)];
+    let vault = Service::start("coachbot-vault", &files(Identity::Vault), folder.path(), &key).await;
+
+    let vault_url = vault.url();
+    let provider_env = provider_environment(&providers);
+    let mut env: BTreeMap<_, _> = provider_env.iter().map(|(name, url)| (*name, url.as_str())).collect();
+    env.insert("COACHBOT_VAULT_URL", &vault_url);
+    let env: Vec<_> = env.into_iter().collect();
+    let connector =
+        Service::start("coachbot-connector", &files(Identity::Connector), folder.path(), &env).await;
+
+    let connector_url = connector.url();
+    let env = [
+        ("COACHBOT_VAULT_URL", vault_url.as_str()),
+        ("COACHBOT_CONNECTOR_URL", &connector_url),
+        ("COACHBOT_BOOTSTRAP_API_KEY", API_KEY),
+    ];
+    let gateway = Service::start("coachbot-gateway", &files(Identity::Gateway), folder.path(), &env).await;
+
+    // A key goes in by the gateway's API, and Verify comes back.
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let base = format!("http://127.0.0.1:{}/api/v1/workspaces", gateway.port);
+    let body = json!({"name": "Northside", "channel": "whatsapp", "timezone": "Europe/London"});
+    let made: Value =
+        http.post(&base).bearer_auth(API_KEY).json(&body).send().await.unwrap().json().await.unwrap();
+    let workspace = made["id"].as_str().unwrap().to_owned();
+    let one = format!("{base}/{workspace}/integrations/openai");
+    let fields = json!({"fields": stored(Provider::Openai)});
+    let saved = http.put(&one).bearer_auth(API_KEY).json(&fields).send().await.unwrap();
+    assert_eq!(saved.status().as_u16(), 200);
+    let verify = http.post(format!("{one}/verify")).bearer_auth(API_KEY).send().await.unwrap();
+    let answer: Value = verify.json().await.unwrap();
+    assert_eq!(answer["verdict"], "OK", "{answer}");
+
+    // Another internal service may ask for the same, and for nothing else.
+    let internal = Security::Mtls(files(Identity::Internal));
+    let transport = |url: &str| rpc::connect(&Url::parse(url).unwrap(), &internal, Identity::Internal).unwrap();
+    let request = VerifyRequest { workspace_id: workspace.clone(), provider: wire::Provider::Openai.into() };
+    let asked = ConnectorServiceClient::new(transport(&connector_url)).verify(with_deadline(request, LONG)).await;
+    assert_eq!(asked.unwrap().into_inner().verification.unwrap().verdict(), Verdict::Ok);
+    let lease = || LeaseCredentialsRequest {
+        workspace_id: workspace.clone(),
+        provider: wire::Provider::Openai.into(),
+    };
+    let refused =
+        VaultServiceClient::new(transport(&vault_url)).lease_credentials(with_deadline(lease(), LONG)).await;
+    assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
+    let as_gateway = Security::Mtls(files(Identity::Gateway));
+    let as_gateway = rpc::connect(&Url::parse(&vault_url).unwrap(), &as_gateway, Identity::Gateway).unwrap();
+    let refused = VaultServiceClient::new(as_gateway).lease_credentials(with_deadline(lease(), LONG)).await;
+    assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied, "the gateway never sees a stored credential");
+
+    for service in [gateway, connector, vault] {
+        let log = service.stop().await;
+        assert!(!log.contains(planted(Provider::Openai)), "a secret is in a log");
+        assert!(!log.contains(API_KEY), "an API key is in a log");
+    }
+}
