@@ -70,6 +70,8 @@
     button.setAttribute("aria-disabled", "true");
     slot.replaceChildren(pill("none", "spin", `Checking with ${form.dataset.verify}…`, "spin"));
     flag(card, undefined);
+    // "Saved, press Verify" has been done.
+    card.querySelector(".said[role=status]")?.remove();
     try {
       const html = await fragment(form, "pill", 45000);
       if (html === null) return;

@@ -153,10 +153,7 @@ impl From<Leased> for wire::LeaseCredentialsResponse {
 
 impl From<MacMatch> for wire::VerifyMacResponse {
     fn from(matched: MacMatch) -> Self {
-        Self {
-            matched_candidate: u32::try_from(matched.candidate).ok(),
-            clear_fields: matched.clear_fields,
-        }
+        Self { matched_candidate: u32::try_from(matched.candidate).ok(), clear_fields: matched.clear_fields }
     }
 }
 

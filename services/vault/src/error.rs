@@ -37,7 +37,10 @@ pub enum Error {
     #[error(transparent)]
     Locked(#[from] Lock),
     /// What is stored of the workspace needs a platform key that is not loaded.
-    #[error("{} is not the key that this workspace's credentials were sealed with (that is {needed})", platform_key::VARIABLE)]
+    #[error(
+        "{} is not the key that this workspace's credentials were sealed with (that is {needed})",
+        platform_key::VARIABLE
+    )]
     NeedsAnotherKey {
         /// The id of the loaded key.
         loaded: KeyId,
@@ -117,10 +120,9 @@ impl Fault for Error {
             Self::WorkspaceId(_) => vec![("workspace_id".to_owned(), self.to_string())],
             Self::Provider(_) => vec![("provider".to_owned(), self.to_string())],
             Self::Request { field, .. } => vec![((*field).to_owned(), self.to_string())],
-            Self::Fields(problems) => problems
-                .iter()
-                .map(|problem| (problem.field.clone(), problem.message.clone()))
-                .collect(),
+            Self::Fields(problems) => {
+                problems.iter().map(|problem| (problem.field.clone(), problem.message.clone())).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -135,5 +137,72 @@ impl Fault for Error {
         std::iter::once(("variable".to_owned(), platform_key::VARIABLE.to_owned()))
             .chain(ids.into_iter().filter_map(|(name, id)| Some((name.to_owned(), id?.to_string()))))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coachbot_common::fault::{Refusal, to_status};
+    use tonic::Code;
+
+    use super::*;
+
+    fn id(number: u8) -> KeyId {
+        KeyId::from_bytes([number; 8])
+    }
+
+    #[test]
+    fn each_error_has_its_code_reason_and_field() {
+        use Code::{Aborted, FailedPrecondition, Internal, InvalidArgument, NotFound};
+
+        let problem = FieldProblem { field: "api_key".into(), message: "api_key is empty".into() };
+        let (stored, loaded, needed) = (Some(id(1)), id(2), id(1));
+        let cases: Vec<(Error, Code, Option<&str>, &[&str])> = vec![
+            (InvalidId.into(), InvalidArgument, None, &["workspace_id"]),
+            (UnknownProvider.into(), InvalidArgument, None, &["provider"]),
+            (Error::Fields(vec![problem]), InvalidArgument, None, &["api_key"]),
+            (Error::Request { field: "field", problem: "is odd" }, InvalidArgument, None, &["field"]),
+            (Lock::Missing { stored }.into(), FailedPrecondition, Some("KEY_MISSING"), &[]),
+            (Lock::Malformed { stored }.into(), FailedPrecondition, Some("KEY_MALFORMED"), &[]),
+            (Lock::Weak { stored }.into(), FailedPrecondition, Some("KEY_WEAK"), &[]),
+            (
+                Lock::Mismatch { configured: loaded, stored }.into(),
+                FailedPrecondition,
+                Some("KEY_MISMATCH"),
+                &[],
+            ),
+            (Error::NeedsAnotherKey { loaded, needed }, FailedPrecondition, Some("KEY_MISMATCH"), &[]),
+            (Error::CannotDecrypt, FailedPrecondition, Some("CANNOT_DECRYPT"), &[]),
+            (Error::NotConnected(Provider::Calcom), NotFound, Some("NOT_CONNECTED"), &[]),
+            (Error::NoToolToken, NotFound, Some("NO_TOOL_TOKEN"), &[]),
+            (StoreError::Overtaken.into(), Aborted, None, &[]),
+            (StoreError::Unreadable { table: "t", column: "c" }.into(), Internal, None, &[]),
+            (TooLong.into(), Internal, None, &[]),
+            (Error::Encode, Internal, None, &[]),
+            (Error::WriteEnded, Internal, None, &[]),
+        ];
+        for (error, code, reason, fields) in cases {
+            let status = to_status(&error, DOMAIN);
+            assert_eq!(status.code(), code, "{error}");
+            let read = Refusal::from_status(&status);
+            assert_eq!(read.reason.as_deref(), reason, "{error}");
+            let named: Vec<_> = read.fields.iter().map(|(field, _)| field.as_str()).collect();
+            assert_eq!(named, fields, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_mismatch_names_the_variable_and_both_ids() {
+        let expected = [
+            ("variable", "INTEGRATIONS_ENCRYPTION_KEY"),
+            ("configured_key_id", "0202020202020202"),
+            ("stored_key_id", "0101010101010101"),
+        ];
+        let expected: Vec<_> =
+            expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let locked = Error::Locked(Lock::Mismatch { configured: id(2), stored: Some(id(1)) });
+        assert_eq!(locked.metadata(), expected);
+        assert_eq!(Error::NeedsAnotherKey { loaded: id(2), needed: id(1) }.metadata(), expected);
+        assert_eq!(Error::CannotDecrypt.metadata(), []);
     }
 }

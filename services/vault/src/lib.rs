@@ -124,8 +124,7 @@ fn server(vault: Arc<Vault>) -> VaultServiceServer<Service> {
 /// When the database cannot be read.
 pub async fn status(config: &Config) -> Result<GetStatusResponse, RunError> {
     let store = store::peek(&config.database).await?;
-    let platform =
-        Platform::judge(store.as_ref(), config.platform_key.as_ref(), FirstUse::LookOnly).await?;
+    let platform = Platform::judge(store.as_ref(), config.platform_key.as_ref(), FirstUse::LookOnly).await?;
     let status = Status::of(&platform, store.as_ref()).await?;
     if let Some(store) = store {
         store.close().await;

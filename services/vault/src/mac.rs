@@ -71,8 +71,7 @@ mod tests {
     #[test]
     fn a_sha256_mac_matches_and_another_length_or_hash_does_not() {
         let candidates = [b"what do ya want for nothing?".to_vec()];
-        let mac =
-            hex::decode("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843").unwrap();
+        let mac = hex::decode("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843").unwrap();
         assert_eq!(first_match(Algorithm::HmacSha256, b"Jefe", &candidates, &mac), Some(0));
         assert_eq!(first_match(Algorithm::HmacSha1, b"Jefe", &candidates, &mac), None);
         assert_eq!(first_match(Algorithm::HmacSha256, b"Jefe", &candidates, &mac[..31]), None);

@@ -86,8 +86,7 @@ impl Context<'_> {
     /// Header and context, each text with its length before it, so that no two
     /// contexts run together to the same bytes.
     fn bind(&self, header: &[u8]) -> Vec<u8> {
-        let texts =
-            ["coachbot.vault", self.purpose.as_str(), self.workspace, self.provider, self.field];
+        let texts = ["coachbot.vault", self.purpose.as_str(), self.workspace, self.provider, self.field];
         let mut bound = header.to_vec();
         for text in texts {
             // Texts here are ids and names; one of 4 GiB cannot come in.

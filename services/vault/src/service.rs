@@ -7,11 +7,11 @@ use coachbot_integrations::from_wire;
 use coachbot_proto::vault::v1::vault_service_server::VaultService;
 use coachbot_proto::vault::v1::{
     CheckToolTokenRequest, CheckToolTokenResponse, DeleteCredentialsRequest, DeleteCredentialsResponse,
-    DeleteWorkspaceRequest, DeleteWorkspaceResponse, DescribeIntegrationsRequest, DescribeIntegrationsResponse,
-    GetStatusRequest, GetStatusResponse, Integration, IssueToolTokenRequest, IssueToolTokenResponse,
-    LeaseCredentialsRequest, LeaseCredentialsResponse, PutCredentialsRequest, PutCredentialsResponse,
-    RecordVerificationRequest, RecordVerificationResponse, RevealToolTokenRequest, RevealToolTokenResponse,
-    VerifyMacRequest, VerifyMacResponse,
+    DeleteWorkspaceRequest, DeleteWorkspaceResponse, DescribeIntegrationsRequest,
+    DescribeIntegrationsResponse, GetStatusRequest, GetStatusResponse, Integration, IssueToolTokenRequest,
+    IssueToolTokenResponse, LeaseCredentialsRequest, LeaseCredentialsResponse, PutCredentialsRequest,
+    PutCredentialsResponse, RecordVerificationRequest, RecordVerificationResponse, RevealToolTokenRequest,
+    RevealToolTokenResponse, VerifyMacRequest, VerifyMacResponse,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tonic::{Request, Response, Status};
@@ -38,8 +38,7 @@ impl Service {
         let fields = from_wire(request.fields);
         few_fields(fields.len())?;
         let subject = subject(&request.workspace_id, request.provider)?;
-        let saved =
-            self.vault.to_the_end(|vault| async move { vault.put(subject, &fields).await }).await?;
+        let saved = self.vault.to_the_end(|vault| async move { vault.put(subject, &fields).await }).await?;
         Ok(PutCredentialsResponse { integration: Some(saved.into()) })
     }
 
@@ -92,10 +91,7 @@ impl Service {
         Ok(CheckToolTokenResponse { workspace_id: owner.to_string() })
     }
 
-    async fn record(
-        &self,
-        request: RecordVerificationRequest,
-    ) -> Result<RecordVerificationResponse, Error> {
+    async fn record(&self, request: RecordVerificationRequest) -> Result<RecordVerificationResponse, Error> {
         let subject = subject(&request.workspace_id, request.provider)?;
         let found = verification(request.verification)?;
         let recorded = self.vault.record_verification(subject, request.revision, &found).await?;

@@ -188,10 +188,7 @@ const fn data_key_context(workspace: &str, version: u64) -> Context<'_> {
 /// Opens a workspace's data key into a ring that opens its values.
 fn open_data_key(keyring: &Keyring, workspace: WorkspaceId, stored: &DataKey) -> Result<Keyring, Closed> {
     if keyring.get(stored.platform_key_id).is_none() {
-        return Err(Closed::NeedsAnotherKey {
-            loaded: keyring.current_id(),
-            needed: stored.platform_key_id,
-        });
+        return Err(Closed::NeedsAnotherKey { loaded: keyring.current_id(), needed: stored.platform_key_id });
     }
     let damaged = |reason| Closed::Damaged { part: "data key", reason };
     let workspace = workspace.to_string();

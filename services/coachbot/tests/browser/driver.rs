@@ -163,9 +163,13 @@ impl Browser {
             let screen = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 400});
             self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
             for scheme in ["light", "dark"] {
-                let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+                let media = json!({"features": [
+                    {"name": "prefers-color-scheme", "value": scheme},
+                    // A picture in the middle of a transition shows neither.
+                    {"name": "prefers-reduced-motion", "value": "reduce"},
+                ]});
                 self.devtools("Emulation.setEmulatedMedia", media).await;
-                let script = "return [document.documentElement.scrollWidth, innerWidth, \
+                let script = "scrollTo(0, 0); return [document.documentElement.scrollWidth, innerWidth, \
                               getComputedStyle(document.body).backgroundColor]";
                 let seen = self.client.execute(script, vec![]).await.unwrap();
                 assert!(seen[0].as_i64() <= seen[1].as_i64(), "{name} scrolls sideways at {width} px: {seen}");

@@ -32,13 +32,8 @@ fn ring(value: &Value) -> Keyring {
 
 fn context(value: &Value) -> Context<'_> {
     let text = |name: &str| value[name].as_str().unwrap();
-    let all = [
-        Purpose::DataKey,
-        Purpose::Credential,
-        Purpose::WebhookSecret,
-        Purpose::ToolToken,
-        Purpose::Canary,
-    ];
+    let all =
+        [Purpose::DataKey, Purpose::Credential, Purpose::WebhookSecret, Purpose::ToolToken, Purpose::Canary];
     Context {
         purpose: all.into_iter().find(|purpose| purpose.as_str() == text("purpose")).unwrap(),
         workspace: text("workspace"),
@@ -170,14 +165,16 @@ fn the_cipher_gives_wycheproofs_answers() {
         let nonce = Nonce::try_from(test.nonce.as_slice()).unwrap();
         let tag = Tag::try_from(test.tag.as_slice()).unwrap();
         let mut text = test.ct.to_vec();
-        let opened = cipher.decrypt_inout_detached(&nonce, &test.aad, InOutBuf::from(text.as_mut_slice()), &tag);
+        let opened =
+            cipher.decrypt_inout_detached(&nonce, &test.aad, InOutBuf::from(text.as_mut_slice()), &tag);
         if test.result == TestResult::Invalid {
             assert!(opened.is_err(), "{}", test.tc_id);
         } else {
             assert!(opened.is_ok(), "{}", test.tc_id);
             assert_eq!(text, test.pt.as_slice(), "{}", test.tc_id);
-            let made =
-                cipher.encrypt_inout_detached(&nonce, &test.aad, InOutBuf::from(text.as_mut_slice())).unwrap();
+            let made = cipher
+                .encrypt_inout_detached(&nonce, &test.aad, InOutBuf::from(text.as_mut_slice()))
+                .unwrap();
             assert_eq!((text.as_slice(), made.as_slice()), (test.ct.as_slice(), test.tag.as_slice()));
         }
         checked += 1;

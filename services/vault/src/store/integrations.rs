@@ -76,8 +76,7 @@ impl Store {
     /// When the database cannot.
     #[instrument(name = "db.integration.find", skip_all, fields(%subject))]
     pub async fn find_record(&self, subject: Subject) -> Result<Option<Record>, StoreError> {
-        type Row =
-            (i64, Option<Vec<u8>>, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+        type Row = (i64, Option<Vec<u8>>, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
         let row: Option<Row> = read!(self.db, |pool| {
             sqlx::query_as(
                 "SELECT i.revision, i.encrypted_data, d.version, d.key_id, d.platform_key_id, d.sealed

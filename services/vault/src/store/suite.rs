@@ -276,10 +276,7 @@ async fn deleting_a_workspace_leaves_nothing_of_it_and_all_of_the_others(store: 
     assert_eq!(store.find_tool_token(gone.workspace).await.unwrap(), None);
     assert_eq!(store.find_workspace_of_tool_token(&[31; 32], at(2)).await.unwrap(), None);
     assert!(store.find_record(kept).await.unwrap().unwrap().sealed.is_some());
-    assert_eq!(
-        store.find_workspace_of_tool_token(&[32; 32], at(2)).await.unwrap(),
-        Some(kept.workspace)
-    );
+    assert_eq!(store.find_workspace_of_tool_token(&[32; 32], at(2)).await.unwrap(), Some(kept.workspace));
 }
 
 async fn saves_and_deletions_of_a_workspace_at_once_leave_no_record_without_its_key(store: Store) {

@@ -69,12 +69,10 @@ impl Store {
     #[instrument(name = "db.tool_token.hint", skip_all, fields(%workspace))]
     pub async fn find_tool_token_hint(&self, workspace: WorkspaceId) -> Result<Option<String>, StoreError> {
         Ok(read!(self.db, |pool| {
-            sqlx::query_scalar(
-                "SELECT hint FROM tool_tokens WHERE workspace_id = $1 AND valid_until IS NULL",
-            )
-            .bind(workspace.as_uuid())
-            .fetch_optional(pool)
-            .await
+            sqlx::query_scalar("SELECT hint FROM tool_tokens WHERE workspace_id = $1 AND valid_until IS NULL")
+                .bind(workspace.as_uuid())
+                .fetch_optional(pool)
+                .await
         })?)
     }
 

@@ -150,13 +150,8 @@ impl Vault {
     pub async fn lease(&self, subject: Subject) -> Result<Leased, Error> {
         let keyring = self.platform.keyring()?;
         let (entry, read_now) = self.entry(subject).await?;
-        let opened = open_fields(
-            keyring,
-            subject,
-            entry.revision,
-            Some(&entry.data_key),
-            &entry.encrypted_data,
-        );
+        let opened =
+            open_fields(keyring, subject, entry.revision, Some(&entry.data_key), &entry.encrypted_data);
         match opened {
             Ok(fields) => {
                 let revision = entry.revision;
@@ -187,8 +182,7 @@ impl Vault {
         let Some(data_key) = sealed.data_key else {
             return Err(self.damaged(subject, record.revision, None, "data key", "GONE").await);
         };
-        let entry =
-            Entry { revision: record.revision, encrypted_data: sealed.encrypted_data, data_key };
+        let entry = Entry { revision: record.revision, encrypted_data: sealed.encrypted_data, data_key };
         Ok((Arc::new(entry), Some(ticket)))
     }
 
@@ -253,12 +247,8 @@ impl Vault {
         }
         let leased = self.lease(subject).await?;
         let key = leased.fields.get(&check.field).ok_or_else(wrong_field)?;
-        let matched = mac::first_match(
-            check.algorithm,
-            key.expose_secret().as_bytes(),
-            &check.candidates,
-            &check.mac,
-        );
+        let matched =
+            mac::first_match(check.algorithm, key.expose_secret().as_bytes(), &check.candidates, &check.mac);
         Ok(matched.map(|candidate| MacMatch {
             candidate,
             clear_fields: clear_fields(subject.provider, &leased.fields),

@@ -111,7 +111,9 @@ async fn partial_updates_at_once_lose_nothing(db: Db) {
         for (replica, update) in replicas.iter().zip([("model", "gpt-4o-mini"), ("region", "eu")]) {
             let vault = Arc::clone(replica);
             let update = if round == 7 { update } else { ("api_key", "sk-again") };
-            tasks.spawn(async move { vault.put(subject, &fields(&[update])).await.map(|saved| saved.revision) });
+            tasks.spawn(
+                async move { vault.put(subject, &fields(&[update])).await.map(|saved| saved.revision) },
+            );
         }
     }
     let mut revisions: Vec<_> = tasks.join_all().await.into_iter().map(Result::unwrap).collect();
@@ -362,10 +364,7 @@ async fn a_tool_token_is_made_once_and_shown_again(db: Db) {
     assert_eq!(issued.len(), 1);
     let token = SecretString::from(issued.remove(0));
     assert_eq!(token.expose_secret().len(), 47);
-    assert_eq!(
-        vault.reveal_tool_token(one).await.unwrap().expose_secret(),
-        token.expose_secret()
-    );
+    assert_eq!(vault.reveal_tool_token(one).await.unwrap().expose_secret(), token.expose_secret());
     let hint = vault.tool_token_hint(one).await.unwrap().unwrap();
     assert_eq!(hint, coachbot_integrations::mask(token.expose_secret()));
     let another = vault.issue_tool_token(other).await.unwrap();

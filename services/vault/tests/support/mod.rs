@@ -81,8 +81,7 @@ pub async fn start(mode: Mode, config: Config) -> Running {
         }
         Mode::Direct => {
             let server = coachbot_vault::build(&config, SystemClock::shared(), &tasks).await.unwrap();
-            let client =
-                |caller| Client::new(rpc::direct(server.clone(), coachbot_vault::policy(), caller));
+            let client = |caller| Client::new(rpc::direct(server.clone(), coachbot_vault::policy(), caller));
             Running {
                 gateway: client(Identity::Gateway),
                 connector: client(Identity::Connector),
@@ -175,4 +174,9 @@ pub fn bytes_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         }
     }
     files
+}
+
+/// What is told with a reason for programs and no field.
+pub fn reason(kind: FaultKind, reason: &str) -> (FaultKind, Option<String>, Vec<String>) {
+    (kind, Some(reason.to_owned()), Vec::new())
 }
