@@ -12,9 +12,7 @@ use coachbot_common::rpc::{self, Identity, Transport, with_deadline};
 use coachbot_common::testing::postgres_url;
 use coachbot_proto::connector::v1::connector_service_client::ConnectorServiceClient;
 use coachbot_proto::connector::v1::connector_service_server::{ConnectorService, ConnectorServiceServer};
-use coachbot_proto::connector::v1::{
-    VerifyDraftRequest, VerifyDraftResponse, VerifyRequest, VerifyResponse,
-};
+use coachbot_proto::connector::v1::{VerifyDraftRequest, VerifyDraftResponse, VerifyRequest, VerifyResponse};
 use coachbot_proto::types::v1::{Provider, Verdict};
 use coachbot_proto::vault::v1::vault_service_client::VaultServiceClient;
 use coachbot_proto::vault::v1::{LeaseCredentialsRequest, PutCredentialsRequest};
@@ -57,9 +55,10 @@ pub(crate) async fn run() -> Result<()> {
 
 async fn on_engine(engine: &str, database: &str) -> Result<()> {
     let base = provider::start().await?;
-    let env = MapEnv::from([
-        ("INTEGRATIONS_ENCRYPTION_KEY", "c14f02afbd050f8e2f1dac88b3fce28ae5c3071c5ca93543efdb992e3b955ee3"),
-    ])
+    let env = MapEnv::from([(
+        "INTEGRATIONS_ENCRYPTION_KEY",
+        "c14f02afbd050f8e2f1dac88b3fce28ae5c3071c5ca93543efdb992e3b955ee3",
+    )])
     .with("COACHBOT_DATABASE_URL", database)
     .with("COACHBOT_OPENAI_BASE_URL", base.as_str());
     let mut reader = Reader::new(&env);
@@ -145,8 +144,7 @@ async fn bare_get_and_rpc(base: &str) -> Result<Sample> {
 
 async fn verifications(connector: &Transport, workspace: &str) -> Result<Sample> {
     let call = async |_| {
-        let request =
-            VerifyRequest { workspace_id: workspace.to_owned(), provider: Provider::Openai.into() };
+        let request = VerifyRequest { workspace_id: workspace.to_owned(), provider: Provider::Openai.into() };
         let answer =
             ConnectorServiceClient::new(connector.clone()).verify(with_deadline(request, LIMIT)).await?;
         let verification = answer.into_inner().verification.unwrap_or_default();

@@ -59,7 +59,10 @@ async fn start(binary: &Path, folder: &Path) -> Result<(Child, Duration)> {
         .env("COACHBOT_DATA_DIR", folder)
         .env("COACHBOT_LISTEN", "127.0.0.1:0")
         .env("COACHBOT_CONNECTOR_LISTEN", "")
-        .env("INTEGRATIONS_ENCRYPTION_KEY", "c14f02afbd050f8e2f1dac88b3fce28ae5c3071c5ca93543efdb992e3b955ee3")
+        .env(
+            "INTEGRATIONS_ENCRYPTION_KEY",
+            "c14f02afbd050f8e2f1dac88b3fce28ae5c3071c5ca93543efdb992e3b955ee3",
+        )
         .env("RUST_LOG", "error")
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -68,7 +71,8 @@ async fn start(binary: &Path, folder: &Path) -> Result<(Child, Duration)> {
     while let Some(line) = lines.next_line().await? {
         if let Some(link) = line.strip_prefix("Dashboard:") {
             let base = link.trim().split("/sign-in/").next().unwrap_or_default().to_owned();
-            let answer = reqwest::Client::builder().no_proxy().build()?.get(format!("{base}/readyz")).send().await?;
+            let answer =
+                reqwest::Client::builder().no_proxy().build()?.get(format!("{base}/readyz")).send().await?;
             anyhow::ensure!(answer.status().is_success(), "not ready: {}", answer.status());
             return Ok((child, begin.elapsed()));
         }

@@ -35,16 +35,24 @@ pub(crate) fn sentence(status: &GetStatusResponse) -> String {
         KeyState::Missing => format!(
             "INTEGRATIONS_ENCRYPTION_KEY is missing. Nothing can be saved or verified until it is set; \
              `coachbot key generate` makes one. {}",
-            if stored == "none" { String::new() } else { format!("The data needs the key with id {stored}.") }
+            if stored == "none" {
+                String::new()
+            } else {
+                format!("The data needs the key with id {stored}.")
+            }
         )
         .trim_end()
         .to_owned(),
-        KeyState::Malformed => "INTEGRATIONS_ENCRYPTION_KEY is malformed: it must be 64 hex digits, or the padded \
+        KeyState::Malformed => {
+            "INTEGRATIONS_ENCRYPTION_KEY is malformed: it must be 64 hex digits, or the padded \
                                 base64 of 32 bytes; `coachbot key generate` makes one."
-            .to_owned(),
-        KeyState::Weak => "INTEGRATIONS_ENCRYPTION_KEY is too weak: its bytes are all equal or count up or down; \
+                .to_owned()
+        }
+        KeyState::Weak => {
+            "INTEGRATIONS_ENCRYPTION_KEY is too weak: its bytes are all equal or count up or down; \
                            `coachbot key generate` makes a good one."
-            .to_owned(),
+                .to_owned()
+        }
         KeyState::Mismatch => format!(
             "INTEGRATIONS_ENCRYPTION_KEY is not the key that the data was sealed with: it has the id {configured}, \
              the data needs {stored}. Nothing was changed; set the old key again."

@@ -27,7 +27,8 @@ impl<E: Env> WithKeptKey<E> {
     /// # Errors
     /// When the data folder cannot be written.
     pub(crate) fn over(env: E) -> Result<(Self, Option<String>), StartError> {
-        let configured = [KEY, KEY_FILE].iter().any(|name| env.get(name).is_some_and(|value| !value.is_empty()));
+        let configured =
+            [KEY, KEY_FILE].iter().any(|name| env.get(name).is_some_and(|value| !value.is_empty()));
         if configured {
             return Ok((Self { env, kept: None }, None));
         }

@@ -138,9 +138,11 @@ async fn three_processes_that_know_each_other_verify_a_key() {
 
     // Another internal service may ask for the same, and for nothing else.
     let internal = Security::Mtls(files(Identity::Internal));
-    let transport = |url: &str| rpc::connect(&Url::parse(url).unwrap(), &internal, Identity::Internal).unwrap();
+    let transport =
+        |url: &str| rpc::connect(&Url::parse(url).unwrap(), &internal, Identity::Internal).unwrap();
     let request = VerifyRequest { workspace_id: workspace.clone(), provider: wire::Provider::Openai.into() };
-    let asked = ConnectorServiceClient::new(transport(&connector_url)).verify(with_deadline(request, LONG)).await;
+    let asked =
+        ConnectorServiceClient::new(transport(&connector_url)).verify(with_deadline(request, LONG)).await;
     assert_eq!(asked.unwrap().into_inner().verification.unwrap().verdict(), Verdict::Ok);
     let lease = || LeaseCredentialsRequest {
         workspace_id: workspace.clone(),
@@ -152,7 +154,11 @@ async fn three_processes_that_know_each_other_verify_a_key() {
     let as_gateway = Security::Mtls(files(Identity::Gateway));
     let as_gateway = rpc::connect(&Url::parse(&vault_url).unwrap(), &as_gateway, Identity::Gateway).unwrap();
     let refused = VaultServiceClient::new(as_gateway).lease_credentials(with_deadline(lease(), LONG)).await;
-    assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied, "the gateway never sees a stored credential");
+    assert_eq!(
+        refused.unwrap_err().code(),
+        Code::PermissionDenied,
+        "the gateway never sees a stored credential"
+    );
 
     for service in [gateway, connector, vault] {
         let log = service.stop().await;

@@ -89,7 +89,10 @@ async fn with_another_key_not_one_byte_changes() {
 
     let product = Product::serve(folder.path(), &[("INTEGRATIONS_ENCRYPTION_KEY", OTHER_KEY)]).await;
     let last = product.greeting.last().unwrap();
-    assert!(last.contains("1ce338548e3e0777") && last.contains("75925d0ab84da647"), "both ids are named: {last}");
+    assert!(
+        last.contains("1ce338548e3e0777") && last.contains("75925d0ab84da647"),
+        "both ids are named: {last}"
+    );
     let (status, refused) = product.save(&workspace, Provider::Openai).await;
     assert_eq!((status, refused["reason"].as_str()), (409, Some("KEY_MISMATCH")), "{refused}");
     let (status, verified) = product.verify(&workspace, Provider::Openai).await;
@@ -196,9 +199,11 @@ async fn key_generate_prints_a_key_that_serve_takes() {
     assert!(product.greeting.last().unwrap().contains("OK (key id"));
 
     // Beside the running server, and read only.
-    let good = run(&["key", "status"], &[("COACHBOT_DATA_DIR", path), ("INTEGRATIONS_ENCRYPTION_KEY", key)]).await;
+    let good =
+        run(&["key", "status"], &[("COACHBOT_DATA_DIR", path), ("INTEGRATIONS_ENCRYPTION_KEY", key)]).await;
     assert!(good.status.success(), "{}{}", good.output, good.log);
-    let bad = run(&["key", "status"], &[("COACHBOT_DATA_DIR", path), ("INTEGRATIONS_ENCRYPTION_KEY", KEY)]).await;
+    let bad =
+        run(&["key", "status"], &[("COACHBOT_DATA_DIR", path), ("INTEGRATIONS_ENCRYPTION_KEY", KEY)]).await;
     assert!(!bad.status.success());
     assert!(bad.output.contains("is not the key that the data was sealed with"), "{}", bad.output);
     assert!(!bad.output.contains(KEY) && !bad.log.contains(KEY));
@@ -211,7 +216,17 @@ async fn link_prints_another_link_beside_a_running_server() {
     let product = Product::serve(folder.path(), &[]).await;
     let cookie = product.sign_in().await;
     assert_eq!(product.get("/", Some(&cookie)).await.0, 200);
-    let (status, _, _) = product.get(product.link().split_once("/sign-in/").map(|(_, token)| format!("/sign-in/{token}")).unwrap().as_str(), None).await;
+    let (status, _, _) = product
+        .get(
+            product
+                .link()
+                .split_once("/sign-in/")
+                .map(|(_, token)| format!("/sign-in/{token}"))
+                .unwrap()
+                .as_str(),
+            None,
+        )
+        .await;
     assert_ne!(status, 303, "a link signs in once");
 
     let link = run(&["link"], &[("COACHBOT_DATA_DIR", folder.path().to_str().unwrap())]).await;

@@ -42,7 +42,8 @@ async fn press_verify(gateway: SocketAddr) {
     let http = Client::builder().no_proxy().build().unwrap();
     let base = format!("http://{gateway}/api/v1/workspaces");
     let body = json!({"name": "Northside", "channel": "whatsapp", "timezone": "Europe/London"});
-    let made: Value = http.post(&base).bearer_auth(API_KEY).json(&body).send().await.unwrap().json().await.unwrap();
+    let made: Value =
+        http.post(&base).bearer_auth(API_KEY).json(&body).send().await.unwrap().json().await.unwrap();
     let one = format!("{base}/{}/integrations/twilio", made["id"].as_str().unwrap());
     let saved = http.put(&one).bearer_auth(API_KEY).json(&json!({"fields": stored(Provider::Twilio)}));
     assert_eq!(saved.send().await.unwrap().status().as_u16(), 200);
@@ -86,14 +87,21 @@ fn assert_one_trace(spans: &[RecordedSpan]) {
         names
     };
     for (lowest, through) in [
-        ("coachbot.vault.v1.VaultService/LeaseCredentials", "Client coachbot.vault.v1.VaultService/LeaseCredentials"),
+        (
+            "coachbot.vault.v1.VaultService/LeaseCredentials",
+            "Client coachbot.vault.v1.VaultService/LeaseCredentials",
+        ),
         ("twilio.fetch_account", "Server coachbot.connector.v1.ConnectorService/Verify"),
-        ("coachbot.vault.v1.VaultService/RecordVerification", "Server coachbot.connector.v1.ConnectorService/Verify"),
+        (
+            "coachbot.vault.v1.VaultService/RecordVerification",
+            "Server coachbot.connector.v1.ConnectorService/Verify",
+        ),
     ] {
         let names = path_up(lowest);
         let seen: BTreeSet<_> = names.iter().map(String::as_str).collect();
         let root = format!("Server {ROOT}");
-        for expected in [through, "Server coachbot.connector.v1.ConnectorService/Verify", &root, "the caller"] {
+        for expected in [through, "Server coachbot.connector.v1.ConnectorService/Verify", &root, "the caller"]
+        {
             assert!(seen.contains(expected), "{lowest}: no {expected} in {names:#?}");
         }
     }

@@ -23,11 +23,10 @@ use url::Url;
 async fn over_rpc(product: &Product, workspace: &str, provider: Provider) -> wire::Verification {
     let url = Url::parse(&format!("http://{}", product.verify.unwrap())).unwrap();
     let transport = rpc::connect(&url, &Security::Plain, Identity::Internal).unwrap();
-    let request = VerifyRequest {
-        workspace_id: workspace.to_owned(),
-        provider: wire::Provider::from(provider).into(),
-    };
-    let answer = ConnectorServiceClient::new(transport).verify(with_deadline(request, Duration::from_secs(30))).await;
+    let request =
+        VerifyRequest { workspace_id: workspace.to_owned(), provider: wire::Provider::from(provider).into() };
+    let answer =
+        ConnectorServiceClient::new(transport).verify(with_deadline(request, Duration::from_secs(30))).await;
     answer.unwrap().into_inner().verification.unwrap()
 }
 
@@ -65,7 +64,11 @@ async fn judge(product: &Product, providers: &StubProviders, workspace: &str, co
     assert_eq!((answer["verdict"].as_str(), answer["field"].as_str()), (Some(verdict), row.field), "{name}");
     let statuses: Vec<_> = row.probes.iter().map(|(_, status)| json!(status)).collect();
     let probes = answer["probes"].as_array().unwrap();
-    assert_eq!(probes.iter().map(|probe| probe["http_status"].clone()).collect::<Vec<_>>(), statuses, "{name}");
+    assert_eq!(
+        probes.iter().map(|probe| probe["http_status"].clone()).collect::<Vec<_>>(),
+        statuses,
+        "{name}"
+    );
 
     let page = format!("/w/{workspace}/settings/integrations");
     let (_, _, html) = product.get(&page, Some(cookie)).await;
@@ -182,15 +185,17 @@ async fn a_junk_key_fails_for_each_provider() {
     let workspaces = [product.workspace("whatsapp").await, product.workspace("voice").await];
     for provider in Provider::ALL {
         let workspace = &workspaces[usize::from(provider == Provider::Vapi)];
-        let junk = stored(provider).into_iter().map(|(name, value)| match value.strip_suffix(planted(provider)) {
-            Some(_) => (name, planted(provider).replace("planted", "junk")),
-            None => (name, value),
-        });
+        let junk =
+            stored(provider).into_iter().map(|(name, value)| match value.strip_suffix(planted(provider)) {
+                Some(_) => (name, planted(provider).replace("planted", "junk")),
+                None => (name, value),
+            });
         assert_eq!(product.save_fields(workspace, provider, &junk.collect()).await.0, 200);
         let (_, answer) = product.verify(workspace, provider).await;
         assert_eq!(answer["verdict"], "KEY_REJECTED", "{answer}");
         let listed = product.api(Method::GET, &format!("/workspaces/{workspace}/integrations"), None).await.1;
-        let mine = listed["items"].as_array().unwrap().iter().find(|item| item["provider"] == provider.slug());
+        let mine =
+            listed["items"].as_array().unwrap().iter().find(|item| item["provider"] == provider.slug());
         assert_eq!(mine.unwrap()["verification"]["verdict"], "KEY_REJECTED", "the card remembers it");
 
         assert_eq!(product.save(workspace, provider).await.0, 200);

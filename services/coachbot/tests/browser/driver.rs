@@ -27,16 +27,24 @@ pub struct Browser {
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
-    ProcessEnv.get("PATH")?.split(':').map(|folder| PathBuf::from(folder).join(name)).find(|path| path.is_file())
+    ProcessEnv
+        .get("PATH")?
+        .split(':')
+        .map(|folder| PathBuf::from(folder).join(name))
+        .find(|path| path.is_file())
 }
 
 impl Browser {
     /// Starts one; `None`, said loudly, where the machine has none.
     pub async fn start() -> Option<Self> {
         let driver = on_path("chromedriver");
-        let chromium = ["chromium", "chromium-browser", "google-chrome"].iter().find_map(|name| on_path(name));
+        let chromium =
+            ["chromium", "chromium-browser", "google-chrome"].iter().find_map(|name| on_path(name));
         let (Some(driver), Some(chromium)) = (driver, chromium) else {
-            skip("browser", "this machine has no Chromium (Debian: apt-get install chromium chromium-driver)");
+            skip(
+                "browser",
+                "this machine has no Chromium (Debian: apt-get install chromium chromium-driver)",
+            );
             return None;
         };
         let mut driver = Command::new(driver)
@@ -160,7 +168,8 @@ impl Browser {
     pub async fn picture(&self, name: &str) {
         let folder = ProcessEnv.get("COACHBOT_TEST_PICTURES").map(PathBuf::from);
         for (width, size) in [(1280, "wide"), (360, "narrow")] {
-            let screen = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 400});
+            let screen =
+                json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 400});
             self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
             for scheme in ["light", "dark"] {
                 let media = json!({"features": [
@@ -172,7 +181,10 @@ impl Browser {
                 let script = "scrollTo(0, 0); return [document.documentElement.scrollWidth, innerWidth, \
                               getComputedStyle(document.body).backgroundColor]";
                 let seen = self.client.execute(script, vec![]).await.unwrap();
-                assert!(seen[0].as_i64() <= seen[1].as_i64(), "{name} scrolls sideways at {width} px: {seen}");
+                assert!(
+                    seen[0].as_i64() <= seen[1].as_i64(),
+                    "{name} scrolls sideways at {width} px: {seen}"
+                );
                 let bright = brightness(seen[2].as_str().unwrap());
                 assert_eq!(bright > 128, scheme == "light", "{name} in {scheme}: {seen}");
                 if let Some(folder) = &folder {

@@ -197,7 +197,8 @@ impl Product {
 
     /// Makes a workspace; gives its id back.
     pub async fn workspace(&self, channel: &str) -> String {
-        let body = json!({"name": format!("Northside {channel}"), "channel": channel, "timezone": "Europe/London"});
+        let body =
+            json!({"name": format!("Northside {channel}"), "channel": channel, "timezone": "Europe/London"});
         let (status, workspace) = self.api(Method::POST, "/workspaces", Some(body)).await;
         assert_eq!(status, 201, "{workspace}");
         workspace["id"].as_str().unwrap().to_owned()
