@@ -35,11 +35,11 @@ impl<E: Env> WithKeptKey<E> {
         let folder = Reader::new(&env).data_dir();
         let path = folder.join("platform.key");
         let note = if path.exists() {
-            format!("Platform key: the one kept in {}.", path.display())
+            format!("Key file:     the one kept in {}.", path.display())
         } else if folder.join("vault.sqlite").exists() {
             // A new key would not open what is there, and would hide that the old one is gone.
             let note = format!(
-                "Platform key: {} is gone, and a new one would not open the stored credentials. Put it back, or set {KEY}.",
+                "Key file:     {} is gone, and a new one would not open the stored credentials. Put it back, or set {KEY}.",
                 path.display()
             );
             return Ok((Self { env, kept: None }, Some(note)));
@@ -47,7 +47,7 @@ impl<E: Env> WithKeptKey<E> {
             keep_new_key(&folder, &path)
                 .map_err(|source| StartError::Folder { folder: folder.clone(), source })?;
             format!(
-                "Platform key: a new one was made and kept in {}. Lose it, and every stored credential is lost with it.",
+                "Key file:     a new one was made and kept in {}. Lose it, and every stored credential is lost with it.",
                 path.display()
             )
         };

@@ -58,10 +58,20 @@ pub async fn serve(rpc: Rpc, listener: TcpListener, stop: CancellationToken) -> 
     for name in &rpc.names {
         health.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
     }
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(rpc.descriptors)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
+    let described = || {
+        rpc.names
+            .iter()
+            // What is described is what is offered, not every contract that we have.
+            .fold(tonic_reflection::server::Builder::configure(), |builder, name| {
+                builder.with_service_name(*name)
+            })
+            .with_service_name("grpc.health.v1.Health")
+            .register_encoded_file_descriptor_set(rpc.descriptors)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let reflection = described().build_v1()?;
+    // Older clients know this one only.
+    let reflection_alpha = described().build_v1alpha()?;
 
     let proof = match (&rpc.security, rpc.everyone) {
         (Security::Mtls(_), _) => Proof::Certificate,
@@ -76,7 +86,8 @@ pub async fn serve(rpc: Rpc, listener: TcpListener, stop: CancellationToken) -> 
     if let Security::Mtls(files) = &rpc.security {
         server = server.tls_config(tls::server(files)?)?;
     }
-    let routes = rpc.routes.add_service(health_server).add_service(reflection).prepare();
+    let routes =
+        rpc.routes.add_service(health_server).add_service(reflection).add_service(reflection_alpha).prepare();
     let guard = Guard::new(rpc.policy, proof);
     if let Ok(address) = listener.local_addr() {
         info!(%address, services = ?rpc.names, "serving");
