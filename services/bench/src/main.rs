@@ -8,11 +8,11 @@ mod process;
 mod provider;
 mod sample;
 
-use coachbot_common::lifecycle::{self, Failure};
-
-fn main() -> std::process::ExitCode {
-    lifecycle::run("coachbot-bench", |_stop| async {
-        calls::run().await.map_err(Failure::from)?;
-        process::run().await.map_err(Failure::from)
+/// Without logs and traces: they would be measured too.
+fn main() -> anyhow::Result<()> {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        calls::run().await?;
+        process::run().await
     })
 }
