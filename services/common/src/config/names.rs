@@ -32,7 +32,6 @@ pub struct Variable {
 use Process::{Agent, Connector, Gateway, Serve, Vault};
 
 const EVERYONE: &[Process] = &[Vault, Connector, Agent, Gateway, Serve];
-const INNER: &[Process] = &[Vault, Connector, Agent, Gateway];
 const STORES: &[Process] = &[Vault, Agent, Gateway, Serve];
 const CALLS_OUT: &[Process] = &[Connector, Serve];
 const FACES_OUT: &[Process] = &[Gateway, Serve];
@@ -88,7 +87,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("COACHBOT_VAULT_URL", &[Connector, Gateway], "`http://127.0.0.1:50051`", "the vault"),
     variable("COACHBOT_CONNECTOR_URL", &[Agent, Gateway], "`http://127.0.0.1:50052`", "the connector"),
     variable("COACHBOT_AGENT_URL", &[Gateway], "`http://127.0.0.1:50053`", "the agent; nothing reads it yet"),
-    variable("COACHBOT_TRANSPORT", INNER, "`mtls`", "`mtls`, or `plain` where no one else listens"),
+    variable("COACHBOT_TRANSPORT", EVERYONE, "`mtls`", "`mtls`, or `plain` where no one else listens"),
     variable("COACHBOT_TLS_CERT", EVERYONE, "", "PEM file, this process's certificate"),
     variable("COACHBOT_TLS_KEY", EVERYONE, "", "PEM file, its private key"),
     variable("COACHBOT_TLS_CA", EVERYONE, "", "PEM file, who signs the peers' certificates"),
