@@ -14,6 +14,12 @@ const FILES: &[&str] = &[
     "coachbot/types/v1/types.proto",
     "coachbot/vault/v1/vault_service.proto",
     "coachbot/connector/v1/connector_service.proto",
+    "coachbot/connector/v1/messaging_service.proto",
+    "coachbot/connector/v1/calendar_service.proto",
+    "coachbot/connector/v1/model_service.proto",
+    "coachbot/agent/v1/agent_service.proto",
+    "coachbot/agent/v1/settings_service.proto",
+    "coachbot/agent/v1/inbox_service.proto",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "cargo passes a build script its folder this way")]
@@ -64,6 +70,9 @@ fn redacting_impls(
         writeln!(code, "impl std::fmt::Debug for {} {{", rust_path(message))?;
         writeln!(code, "    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {{")?;
         writeln!(code, "        f.debug_struct({:?})", message.name())?;
+        // A choice is an enum beside the message, which would need a `Debug` of its own.
+        let choices = message.oneofs().filter(|choice| !choice.is_synthetic()).count();
+        assert!(choices == 0, "{} has secrets: use optional messages in place of oneof", message.full_name());
         for field in message.fields() {
             let name = field.name();
             if is_secret(&field, secret) {

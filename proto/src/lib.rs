@@ -32,6 +32,15 @@ pub mod connector {
     }
 }
 
+/// The agent's contract.
+#[expect(missing_docs, clippy::allow_attributes, reason = "generated; the comments are in the .proto files")]
+pub mod agent {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("coachbot.agent.v1");
+    }
+}
+
 include!(concat!(env!("OUT_DIR"), "/redacted_debug.rs"));
 
 /// All contracts as an encoded `google.protobuf.FileDescriptorSet`, imports
