@@ -116,7 +116,10 @@ impl Config {
                 eu: base(reader, "COACHBOT_OPENAI_BASE_URL_EU", "https://eu.api.openai.com/v1"),
                 us: base(reader, "COACHBOT_OPENAI_BASE_URL_US", "https://us.api.openai.com/v1"),
             },
-            openai_default_model: default_model(reader)?,
+            openai_default_model: {
+                let model = default_model(reader);
+                only_known_api(reader).and(model)?
+            },
         };
         Some(Self { providers, limits: Limits::default() })
     }
@@ -157,6 +160,19 @@ impl Providers {
 
 fn base(reader: &mut Reader<'_>, name: &str, default: &str) -> BaseUrl {
     BaseUrl::new(reader.url(name, default))
+}
+
+/// There is one of the provider's two APIs so far.
+fn only_known_api(reader: &mut Reader<'_>) -> Option<()> {
+    let problem = match reader.text("COACHBOT_OPENAI_API").as_deref() {
+        None | Some("responses") => return Some(()),
+        Some("chat_completions") => {
+            "does not have chat_completions yet, which comes later: leave it out, or write responses"
+        }
+        Some(_) => "must be responses, which it is when it is left out",
+    };
+    reader.problem("COACHBOT_OPENAI_API", problem);
+    None
 }
 
 /// The same rule as for the field `model`: the name goes into messages.
@@ -229,6 +245,16 @@ mod tests {
             names,
             ["COACHBOT_TWILIO_BASE_URL", "COACHBOT_CALCOM_BASE_URL", "COACHBOT_OPENAI_DEFAULT_MODEL"]
         );
+    }
+
+    #[test]
+    fn the_one_api_may_be_named_and_the_other_is_refused_as_not_there_yet() {
+        assert!(read(&MapEnv::from([("COACHBOT_OPENAI_API", "responses")])).is_ok());
+        for (api, word) in [("chat_completions", "comes later"), ("chat", "must be responses")] {
+            let problems = read(&MapEnv::from([("COACHBOT_OPENAI_API", api)])).unwrap_err().problems;
+            assert_eq!(problems.len(), 1);
+            assert!(problems[0].starts_with("COACHBOT_OPENAI_API ") && problems[0].contains(word));
+        }
     }
 
     #[test]

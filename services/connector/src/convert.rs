@@ -1,5 +1,10 @@
 //! Wire types to the connector's own, and back.
 
+pub(crate) mod calendar;
+pub(crate) mod messaging;
+pub(crate) mod model;
+mod problems;
+
 use coachbot_common::clock::{milliseconds, to_wire};
 use coachbot_common::id::WorkspaceId;
 use coachbot_integrations::Provider;

@@ -1,8 +1,10 @@
-//! Why a check could not be made at all. What a check *found* is a verdict, never
-//! an error.
+//! Why a request could not be done. What a check *found* is a verdict, never an
+//! error; a live call that failed is one.
 
 use coachbot_common::fault::{Fault, FaultKind, Refusal};
 use coachbot_integrations::FieldProblem;
+
+use crate::failure::CallFailure;
 
 /// The domain of the connector's `google.rpc.ErrorInfo`.
 pub const DOMAIN: &str = "connector.coachbot";
@@ -19,6 +21,12 @@ pub enum Error {
     /// Fields of a draft are malformed or missing.
     #[error("some fields cannot be checked as they are")]
     Draft(Vec<FieldProblem>),
+    /// Fields of a live call are malformed or missing.
+    #[error("some fields are not usable")]
+    Fields(Vec<FieldProblem>),
+    /// The provider was asked in vain, or could not be asked.
+    #[error(transparent)]
+    Call(CallFailure),
     /// The vault is away, too slow or too busy.
     #[error("the vault does not answer")]
     VaultAway(#[source] Box<Refusal>),
@@ -33,7 +41,8 @@ pub enum Error {
 impl Fault for Error {
     fn kind(&self) -> FaultKind {
         match self {
-            Self::WorkspaceId(_) | Self::Provider(_) | Self::Draft(_) => FaultKind::Invalid,
+            Self::WorkspaceId(_) | Self::Provider(_) | Self::Draft(_) | Self::Fields(_) => FaultKind::Invalid,
+            Self::Call(failure) => failure.reason.kind(),
             Self::VaultAway(_) => FaultKind::Unavailable,
             Self::VaultRefused(_) => FaultKind::Internal,
             Self::Deadline => FaultKind::Timeout,
@@ -44,11 +53,19 @@ impl Fault for Error {
         match self {
             Self::WorkspaceId(_) => vec![("workspace_id".to_owned(), self.to_string())],
             Self::Provider(_) => vec![("provider".to_owned(), self.to_string())],
-            Self::Draft(problems) => {
+            Self::Draft(problems) | Self::Fields(problems) => {
                 problems.iter().map(|problem| (problem.field.clone(), problem.message.clone())).collect()
             }
-            Self::VaultAway(_) | Self::VaultRefused(_) | Self::Deadline => Vec::new(),
+            Self::Call(_) | Self::VaultAway(_) | Self::VaultRefused(_) | Self::Deadline => Vec::new(),
         }
+    }
+
+    fn reason(&self) -> Option<&'static str> {
+        if let Self::Call(failure) = self { Some(failure.reason.name()) } else { None }
+    }
+
+    fn metadata(&self) -> Vec<(String, String)> {
+        if let Self::Call(failure) = self { failure.metadata() } else { Vec::new() }
     }
 }
 

@@ -13,14 +13,16 @@ mod operation;
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use coachbot_common::propagation::inject_context;
-use http::header::{ACCEPT, AUTHORIZATION};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use reqwest::redirect;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout_at;
 use tracing::{Instrument as _, Span, warn};
 use url::Url;
+use zeroize::Zeroizing;
 
 pub use answer::{Answer, Unreadable};
 pub use base_url::BaseUrl;
@@ -30,12 +32,22 @@ pub use operation::Operation;
 /// Longest wait for name, connection and TLS together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Longest wait for one whole call, body included.
+/// Longest wait for one whole call of a check, body included.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Longest body that is read, in bytes. OpenAI's list of models, the longest
-/// answer that is asked for, has under 100 KiB.
+/// Longest wait for all calls of one request about messages or bookings.
+pub const LIVE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Longest wait for a model's turn.
+pub const MODEL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Longest body that a check reads, in bytes. OpenAI's list of models, the
+/// longest answer that a check asks for, has under 100 KiB.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// Longest body that a live call reads, in bytes: a page of messages or of
+/// bookings, or a model's turn with the instructions repeated in it.
+pub const MAX_LIVE_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// Sent with each call; Vapi's bot protection turns away clients without one.
 const USER_AGENT: &str = concat!("coachbot/", env!("CARGO_PKG_VERSION"));
@@ -45,15 +57,64 @@ const USER_AGENT: &str = concat!("coachbot/", env!("CARGO_PKG_VERSION"));
 pub struct Limits {
     /// Longest wait for name, connection and TLS together.
     pub connect: Duration,
-    /// Longest wait for one whole call, body included.
+    /// Longest wait for one whole call of a check, body included.
     pub total: Duration,
-    /// Longest body that is read.
+    /// Longest wait for a request about messages.
+    pub messaging: Duration,
+    /// Longest wait for a request about the calendar.
+    pub calendar: Duration,
+    /// Longest wait for a model's turn.
+    pub model: Duration,
+    /// Longest body that a check reads.
     pub body_bytes: usize,
+    /// Longest body that a live call reads.
+    pub live_body_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connect: CONNECT_TIMEOUT, total: TOTAL_TIMEOUT, body_bytes: MAX_BODY_BYTES }
+        Self {
+            connect: CONNECT_TIMEOUT,
+            total: TOTAL_TIMEOUT,
+            messaging: LIVE_TIMEOUT,
+            calendar: LIVE_TIMEOUT,
+            model: MODEL_TIMEOUT,
+            body_bytes: MAX_BODY_BYTES,
+            live_body_bytes: MAX_LIVE_BODY_BYTES,
+        }
+    }
+}
+
+/// What a call is made for: each purpose has bounds of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A check of credentials.
+    Check,
+    /// Messages.
+    Messaging,
+    /// The calendar.
+    Calendar,
+    /// A model's turn.
+    Model,
+}
+
+impl Limits {
+    /// The longest wait for one call of that purpose, body included.
+    #[must_use]
+    pub const fn total_of(&self, purpose: Purpose) -> Duration {
+        match purpose {
+            Purpose::Check => self.total,
+            Purpose::Messaging => self.messaging,
+            Purpose::Calendar => self.calendar,
+            Purpose::Model => self.model,
+        }
+    }
+
+    const fn body_of(&self, purpose: Purpose) -> usize {
+        match purpose {
+            Purpose::Check => self.body_bytes,
+            Purpose::Messaging | Purpose::Calendar | Purpose::Model => self.live_body_bytes,
+        }
     }
 }
 
@@ -68,14 +129,18 @@ pub enum BuildError {
     Http(#[source] reqwest::Error),
 }
 
-/// One call to a provider.
+/// One call to a provider. A clone is the same call once more.
 ///
-/// It has no `Debug`: its URL and headers hold ids and credentials.
+/// It has no `Debug`: its URL, headers and body hold ids, credentials and what
+/// people wrote.
+#[derive(Clone)]
 pub struct Request {
     operation: Operation,
+    purpose: Purpose,
     method: Method,
     url: Url,
     headers: HeaderMap,
+    body: Option<Bytes>,
 }
 
 impl Request {
@@ -83,7 +148,40 @@ impl Request {
     #[must_use]
     pub fn get(operation: Operation, url: Url) -> Self {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
-        Self { operation, method: Method::GET, url, headers }
+        Self { operation, purpose: Purpose::Check, method: Method::GET, url, headers, body: None }
+    }
+
+    /// A write of a form. Names and values are escaped here: `+` as `%2B`.
+    #[must_use]
+    pub fn post_form(operation: Operation, url: Url, pairs: &[(&str, &str)]) -> Self {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        Self::post(operation, url, HeaderValue::from_static("application/x-www-form-urlencoded"), body)
+    }
+
+    /// A write of JSON, which the caller has made.
+    #[must_use]
+    pub fn post_json(operation: Operation, url: Url, body: String) -> Self {
+        Self::post(operation, url, HeaderValue::from_static("application/json"), body)
+    }
+
+    fn post(operation: Operation, url: Url, content_type: HeaderValue, body: String) -> Self {
+        let mut request = Self::get(operation, url).header(CONTENT_TYPE, content_type);
+        request.method = Method::POST;
+        request.body = Some(Bytes::from_owner(Zeroizing::new(body.into_bytes())));
+        request
+    }
+
+    /// Says what it is made for; a check, unless told otherwise.
+    #[must_use]
+    pub fn made_for(mut self, purpose: Purpose) -> Self {
+        self.purpose = purpose;
+        self
+    }
+
+    /// Which call it is.
+    #[must_use]
+    pub const fn operation(&self) -> Operation {
+        self.operation
     }
 
     /// Adds a header whose value is no secret.
@@ -110,6 +208,9 @@ pub struct Failure {
     pub cause: Cause,
     /// How long the call took.
     pub elapsed: Duration,
+    /// Whether the provider may have got the request. `false` only when there
+    /// was no connection to send it on.
+    pub may_have_arrived: bool,
 }
 
 /// Calls providers. A clone shares the connections.
@@ -156,10 +257,16 @@ impl HttpClient {
         Ok(Self { client, limits })
     }
 
+    /// Its bounds.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Makes one call, in a span of its own.
     ///
     /// It ends within `within` (what is left of the caller's deadline) and
-    /// within the client's own limit, whichever is shorter. Nothing is tried
+    /// within the limit of its purpose, whichever is shorter. Nothing is tried
     /// again, apart from a request that provably never left.
     ///
     /// # Errors
@@ -167,27 +274,33 @@ impl HttpClient {
     /// encoded, or breaks off is an [`Answer`] all the same: its status counts.
     pub async fn send(&self, request: Request, within: Duration) -> Result<Answer, Failure> {
         let span = request.operation.span(&request.method);
-        self.exchange(request, within.min(self.limits.total)).instrument(span).await
+        let limit = within.min(self.limits.total_of(request.purpose));
+        self.exchange(request, limit).instrument(span).await
     }
 
     async fn exchange(&self, request: Request, limit: Duration) -> Result<Answer, Failure> {
         let started = Instant::now();
         let deadline = tokio::time::Instant::from_std(started + limit);
-        let Request { operation: _, method, url, mut headers } = request;
+        let Request { operation: _, purpose, method, url, mut headers, body } = request;
         inject_context(&mut headers);
 
-        let sending = self.client.request(method, url).headers(headers).send();
-        let cause = match timeout_at(deadline, sending).await {
+        let mut sending = self.client.request(method, url).headers(headers);
+        if let Some(body) = body {
+            sending = sending.body(body);
+        }
+        let (cause, may_have_arrived) = match timeout_at(deadline, sending.send()).await {
             Ok(Ok(response)) => {
-                let answer = answer::read(response, self.limits.body_bytes, started, deadline).await;
+                let most = self.limits.body_of(purpose);
+                let answer = answer::read(response, most, started, deadline).await;
                 record(&answer);
                 return Ok(answer);
             }
-            Ok(Err(error)) => Cause::of(&error),
-            Err(_) => Cause::Timeout,
+            Ok(Err(error)) => (Cause::of(&error), !error.is_connect()),
+            // Nobody knows how far it had come.
+            Err(_) => (Cause::Timeout, true),
         };
         Span::current().record("error.type", cause.code());
-        Err(Failure { cause, elapsed: started.elapsed() })
+        Err(Failure { cause, elapsed: started.elapsed(), may_have_arrived })
     }
 }
 

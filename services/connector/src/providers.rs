@@ -5,12 +5,14 @@
 //! providers have in common, the rows of the tables that are about HTTP alone,
 //! is here.
 
-mod calcom;
-mod credentials;
+pub(crate) mod calcom;
+mod call;
+pub(crate) mod credentials;
 mod node;
-mod openai;
-mod twilio;
+pub(crate) mod openai;
+pub(crate) mod twilio;
 mod vapi;
+mod wait;
 
 use std::time::Duration;
 
@@ -18,10 +20,15 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::config::Providers as Settings;
-use crate::http::{Answer, HttpClient, Request, Unreadable};
+use crate::http::{Answer, HttpClient, Limits, Purpose, Request, Unreadable};
 use crate::verify::{Check, Finding, Probe, Unexpected};
 
 pub use credentials::{Credentials, Incomplete};
+
+pub(crate) use call::{Failed, Wait};
+pub(crate) use credentials::Stored;
+
+use call::Caller;
 
 /// All providers, behind one HTTP client.
 #[derive(Clone, Debug)]
@@ -35,6 +42,46 @@ impl Providers {
     #[must_use]
     pub fn new(http: HttpClient, settings: Settings) -> Self {
         Self { http, settings }
+    }
+
+    /// The bounds of its calls.
+    pub(crate) const fn limits(&self) -> &Limits {
+        self.http.limits()
+    }
+
+    /// The messages of an account, for calls that end by `until`.
+    pub(crate) const fn messages<'a>(
+        &'a self,
+        own: &'a credentials::Twilio,
+        until: Instant,
+    ) -> twilio::messages::Messages<'a> {
+        let caller = Caller { http: &self.http, purpose: Purpose::Messaging, until };
+        twilio::messages::Messages { caller, base: &self.settings.twilio, own }
+    }
+
+    /// The calendar of an event type, for calls that end by `until`.
+    pub(crate) const fn calendar<'a>(
+        &'a self,
+        own: &'a credentials::Calcom,
+        until: Instant,
+    ) -> calcom::calendar::Calendar<'a> {
+        let caller = Caller { http: &self.http, purpose: Purpose::Calendar, until };
+        calcom::calendar::Calendar { caller, base: &self.settings.calcom, own }
+    }
+
+    /// The model of an account, for calls that end by `until`.
+    pub(crate) fn model<'a>(
+        &'a self,
+        own: &'a credentials::Openai,
+        until: Instant,
+    ) -> openai::responses::Model<'a> {
+        let caller = Caller { http: &self.http, purpose: Purpose::Model, until };
+        let base = self.settings.openai.of(own.region);
+        openai::responses::Model { caller, base, own, model: self.model_of(own) }
+    }
+
+    fn model_of<'a>(&'a self, own: &'a credentials::Openai) -> &'a str {
+        own.model.as_deref().unwrap_or(&self.settings.openai_default_model)
     }
 
     /// Asks the provider whether it accepts the credentials: reads only, which
@@ -54,7 +101,7 @@ impl Providers {
             Credentials::Vapi(own) => vapi::check(&mut calls, at.vapi.of(own.region), own).await,
             Credentials::Calcom(own) => calcom::check(&mut calls, &at.calcom, own).await,
             Credentials::Openai(own) => {
-                let model = own.model.as_deref().unwrap_or(&at.openai_default_model);
+                let model = self.model_of(own);
                 openai::check(&mut calls, at.openai.of(own.region), own, model, today).await
             }
         };

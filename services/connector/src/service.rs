@@ -1,4 +1,9 @@
-//! The gRPC service: decode, check, encode.
+//! The gRPC services: decode, do, encode. This is `ConnectorService`; those of the
+//! live calls are below.
+
+mod calendar;
+mod messaging;
+mod model;
 
 use coachbot_common::fault::to_status;
 use coachbot_common::rpc::deadline_of;
@@ -8,8 +13,13 @@ use coachbot_proto::connector::v1::{VerifyDraftRequest, VerifyDraftResponse, Ver
 use tonic::{Request, Response, Status};
 
 use crate::convert::Subject;
+use crate::deadline::Deadline;
 use crate::error::{DOMAIN, Error};
-use crate::verify::{Deadline, Verifier};
+use crate::verify::Verifier;
+
+pub use calendar::Calendar;
+pub use messaging::Messaging;
+pub use model::Model;
 
 /// `coachbot.connector.v1.ConnectorService`.
 #[derive(Clone)]

@@ -1,6 +1,8 @@
 //! The providers and the vault as tests need them, and the rows of the Verify
 //! tables (feature `testing`).
 
+mod judge;
+mod ledger;
 mod rows;
 mod samples;
 mod stub;
@@ -17,10 +19,11 @@ use coachbot_proto::connector::v1::connector_service_client::ConnectorServiceCli
 use coachbot_proto::vault::v1::vault_service_server::VaultServiceServer;
 use url::Url;
 
+pub use ledger::Ledger;
 pub use rows::{Row, World, rows};
 pub use samples::{
-    ACCOUNT_SID, ASSISTANT_ID, EVENT_TYPE_ID, PHONE_NUMBER_ID, account, assistant, event_type, models,
-    phone_number, refusal,
+    ACCOUNT_SID, ASSISTANT_ID, EVENT_TYPE_ID, PHONE_NUMBER_ID, account, assistant, booking, booking_page,
+    event_type, message, message_page, models, phone_number, refusal, response, slots,
 };
 pub use stub::{Reply, Seen, StubProviders};
 pub use vault::{FakeVault, Recorded};
@@ -64,7 +67,15 @@ pub fn stored(provider: Provider) -> BTreeMap<String, String> {
 /// Shorter bounds, for what never answers.
 #[must_use]
 pub fn impatient() -> Limits {
-    Limits { connect: Duration::from_millis(300), total: Duration::from_millis(400), ..Limits::default() }
+    let short = Duration::from_millis(400);
+    Limits {
+        connect: Duration::from_millis(300),
+        total: short,
+        messaging: short,
+        calendar: short,
+        model: short,
+        ..Limits::default()
+    }
 }
 
 /// A configuration in which all hosts of all providers are below one address, as
@@ -99,7 +110,17 @@ pub fn connector(
     clock: SharedClock,
     caller: Identity,
 ) -> ConnectorServiceClient<Transport> {
+    ConnectorServiceClient::new(laid_over(config, vault, clock, caller))
+}
+
+/// What carries the calls to all services of a connector that is laid over a fake
+/// vault, both in this process.
+///
+/// # Panics
+/// When the HTTP client cannot be made.
+#[must_use]
+pub fn laid_over(config: &Config, vault: &FakeVault, clock: SharedClock, caller: Identity) -> Transport {
     let below = direct(VaultServiceServer::new(vault.clone()), vault::policy(), Identity::Connector);
-    let server = build(config, below, clock).expect("the HTTP client can be made");
-    ConnectorServiceClient::new(direct(server, policy(), caller))
+    let routes = build(config, below, clock).expect("the HTTP client can be made");
+    direct(routes.prepare(), policy(), caller)
 }

@@ -3,7 +3,6 @@
 
 mod finding;
 pub mod messages;
-mod vault;
 
 use std::time::Duration;
 
@@ -12,15 +11,15 @@ use coachbot_common::rpc::Transport;
 use coachbot_integrations::{FieldProblem, Fields, merge};
 use coachbot_proto::types::v1::Verification;
 use jiff::tz::TimeZone;
-use tokio::time::Instant;
 use tracing::{error, info};
 
 pub use finding::{Caution, Check, Finding, Missing, Probe, Sealed, Unexpected};
 
 use crate::convert::{Subject, verification};
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::providers::{Credentials, Providers};
-use vault::{Leased, NoLease, Vault};
+use crate::vault::{Leased, NoLease, Vault};
 
 /// Longest time for all provider calls of one check together. Vapi's check makes
 /// two, and a person waits for the pill.
@@ -39,25 +38,6 @@ pub struct Verifier {
     providers: Providers,
     vault: Vault,
     clock: SharedClock,
-}
-
-/// When a request must be answered.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline(pub(crate) Option<Instant>);
-
-impl Deadline {
-    fn left(self) -> Option<Duration> {
-        self.0.map(|until| until.duration_since(Instant::now()))
-    }
-
-    fn has_passed(self) -> bool {
-        self.left().is_some_and(|left| left.is_zero())
-    }
-
-    /// How long a call of ours may take that should take `usual` at most.
-    fn within(self, usual: Duration) -> Duration {
-        self.left().map_or(usual, |left| left.min(usual))
-    }
 }
 
 impl Verifier {

@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may panic too")]
 
-use coachbot_connector::testing::{account, assistant, event_type, models, phone_number, refusal};
+use coachbot_connector::testing::{
+    account, assistant, event_type, message, message_page, models, phone_number, refusal,
+};
 use coachbot_integrations::Provider;
 use serde_json::{Value, json};
 
@@ -21,6 +23,8 @@ fn samples_keep_to_the_specifications() {
     let twilio = include_str!("../fixtures/twilio/schema.json");
     check(twilio, "api.v2010.account", &account(json!({})));
     check(twilio, "api.v2010.account", &account(json!({ "status": "suspended", "type": "Trial" })));
+    check(twilio, "api.v2010.account.message", &message(json!({ "error_code": 63016, "status": "failed" })));
+    check(twilio, "ListMessages", &message_page(&[message(json!({}))], None));
     check(twilio, "Error", &refusal(Provider::Twilio, 403, "20008", "no"));
 
     let vapi = include_str!("../fixtures/vapi/schema.json");

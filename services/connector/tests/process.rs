@@ -11,13 +11,16 @@ use std::time::{Duration, Instant};
 use coachbot_common::config::Security;
 use coachbot_common::lifecycle::Stop;
 use coachbot_common::rpc::{Identity, connect, with_deadline};
-use coachbot_connector::SERVICE_NAME;
-use coachbot_connector::testing::{FakeVault, StubProviders, WORKSPACE, planted, stored};
+use coachbot_connector::SERVICE_NAMES;
+use coachbot_connector::testing::{FakeVault, StubProviders, WORKSPACE, message, planted, stored};
 use coachbot_integrations::Provider;
-use coachbot_proto::connector::v1::VerifyRequest;
 use coachbot_proto::connector::v1::connector_service_client::ConnectorServiceClient;
+use coachbot_proto::connector::v1::messaging_service_client::MessagingServiceClient;
+use coachbot_proto::connector::v1::{SendMessageRequest, Text, VerifyRequest};
 use coachbot_proto::types::v1::{self as types, Verdict};
 use rustix::process::{Pid, Signal};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -118,7 +121,7 @@ async fn the_binary_serves_verifies_and_leaves_on_sigterm() {
     let url = address_in(&process.await_line("serving"));
 
     let transport = connect(&url, &Security::Plain, Identity::Internal).unwrap();
-    for service in [SERVICE_NAME, ""] {
+    for service in SERVICE_NAMES.into_iter().chain([""]) {
         let asked = HealthCheckRequest { service: service.to_owned() };
         let asked = with_deadline(asked, Duration::from_secs(10));
         let health = HealthClient::new(transport.clone()).check(asked).await.unwrap();
@@ -141,17 +144,68 @@ async fn the_binary_serves_verifies_and_leaves_on_sigterm() {
     stop.cancel();
 }
 
+// Nobody waits for the message any more, the caller has left, and it is sent all
+// the same before the process leaves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_under_way_is_sent_before_the_binary_leaves() {
+    let stop = Stop::new();
+    let provider = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let twilio = format!("http://{}", provider.local_addr().unwrap());
+    let vault = FakeVault::with(stored(Provider::Twilio));
+    let vault_url = format!("http://{}", vault.serve(stop.clone()).await);
+    let mut process = Process::start(&[
+        ("COACHBOT_LISTEN", "127.0.0.1:0"),
+        ("COACHBOT_TRANSPORT", "plain"),
+        ("COACHBOT_VAULT_URL", &vault_url),
+        ("COACHBOT_TWILIO_BASE_URL", &twilio),
+    ]);
+    let url = address_in(&process.await_line("serving"));
+    let transport = connect(&url, &Security::Plain, Identity::Agent).unwrap();
+    let asked = SendMessageRequest {
+        workspace_id: WORKSPACE.to_owned(),
+        to: "whatsapp:+447700900123".to_owned(),
+        text: Some(Text { body: "Hi".to_owned() }),
+        template: None,
+        status_callback_url: "https://hooks.coachbot.example/status/end".to_owned(),
+    };
+    let asked = with_deadline(asked, Duration::from_secs(20));
+    let calling =
+        tokio::spawn(async move { MessagingServiceClient::new(transport).send_message(asked).await });
+    let (mut connection, _) = provider.accept().await.unwrap();
+    let mut request = Vec::new();
+    while !request.ends_with(b"status%2Fend") {
+        connection.read_buf(&mut request).await.unwrap();
+    }
+    calling.abort();
+    assert!(calling.await.unwrap_err().is_cancelled());
+    process.terminate();
+    process.await_line("stopping");
+
+    let body = message(serde_json::json!({})).to_string();
+    let head = format!("HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n", body.len());
+    connection.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    assert_eq!(process.leave(), Some(0), "{}", process.logged);
+    assert!(process.logged.contains("message sent"), "{}", process.logged);
+    assert!(process.logged.contains("the caller left before"), "{}", process.logged);
+    stop.cancel();
+}
+
 #[test]
 fn wrong_configuration_is_reported_whole_with_its_own_exit_code() {
     let mut process = Process::start(&[
         ("COACHBOT_LISTEN", "port 50052"),
         ("COACHBOT_TWILIO_BASE_URL", "ftp://planted-host"),
         ("COACHBOT_TWILLIO_BASE_URL", "https://api.twilio.com"),
+        ("COACHBOT_OPENAI_API", "chat_completions"),
     ]);
     assert_eq!(process.leave(), Some(78));
-    for variable in
-        ["COACHBOT_LISTEN", "COACHBOT_TWILIO_BASE_URL", "COACHBOT_TWILLIO_BASE_URL", "COACHBOT_TLS_CERT"]
-    {
+    for variable in [
+        "COACHBOT_LISTEN",
+        "COACHBOT_TWILIO_BASE_URL",
+        "COACHBOT_TWILLIO_BASE_URL",
+        "COACHBOT_TLS_CERT",
+        "COACHBOT_OPENAI_API",
+    ] {
         assert!(process.logged.contains(variable), "{variable}:\n{}", process.logged);
     }
     assert!(!process.logged.contains("planted"), "{}", process.logged);

@@ -15,13 +15,12 @@ use coachbot_connector::http::Limits;
 use coachbot_connector::testing::{
     FakeVault, Reply, StubProviders, WORKSPACE, config_at, connector, planted, stored,
 };
-use coachbot_connector::{SERVICE_NAME, policy};
+use coachbot_connector::{SERVICE_NAMES, policy};
 use coachbot_integrations::Provider;
 use coachbot_proto::connector::v1::connector_service_client::ConnectorServiceClient;
 use coachbot_proto::connector::v1::{VerifyDraftRequest, VerifyRequest};
 use coachbot_proto::types::v1::{self as types, Verdict, Verification};
 use tokio::net::TcpListener;
-use tonic::service::Routes;
 use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -336,12 +335,12 @@ async fn served(root: &Url, vault: &FakeVault) -> (Client, Stop) {
     let vault_at: Url = format!("http://{}", vault.serve(stop.clone()).await).parse().unwrap();
     let below = rpc::connect(&vault_at, &Security::Plain, Identity::Connector).unwrap();
     let clock = MockClock::at("2026-11-25T12:00:00Z");
-    let server = coachbot_connector::build(&config, below, clock).unwrap();
+    let routes = coachbot_connector::build(&config, below, clock).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let rpc = Rpc {
-        routes: Routes::new(server),
-        names: vec![SERVICE_NAME],
+        routes,
+        names: SERVICE_NAMES.to_vec(),
         policy: policy(),
         security: Security::Plain,
         everyone: Some(Identity::Internal),
@@ -350,9 +349,11 @@ async fn served(root: &Url, vault: &FakeVault) -> (Client, Stop) {
     tokio::spawn(rpc::serve(rpc, listener, stop.clone()));
 
     let transport = rpc::connect(&address, &Security::Plain, Identity::Internal).unwrap();
-    let asked = HealthCheckRequest { service: SERVICE_NAME.to_owned() };
-    let health = HealthClient::new(transport.clone()).check(with_deadline(asked, USUAL)).await.unwrap();
-    assert_eq!(health.into_inner().status(), ServingStatus::Serving);
+    for name in SERVICE_NAMES {
+        let asked = HealthCheckRequest { service: name.to_owned() };
+        let health = HealthClient::new(transport.clone()).check(with_deadline(asked, USUAL)).await.unwrap();
+        assert_eq!(health.into_inner().status(), ServingStatus::Serving, "{name}");
+    }
     (ConnectorServiceClient::new(transport), stop)
 }
 

@@ -24,7 +24,7 @@ pub struct Answer {
     /// How long the call took, body included.
     pub elapsed: Duration,
     body: Result<Zeroizing<Vec<u8>>, Unreadable>,
-    declared_html: bool,
+    headers: HeaderMap,
 }
 
 /// Why a body is not looked at.
@@ -71,7 +71,13 @@ impl Answer {
     pub fn is_html(&self) -> bool {
         let starts_a_tag =
             self.body.as_ref().is_ok_and(|body| body.trim_ascii_start().first() == Some(&b'<'));
-        self.declared_html || starts_a_tag
+        declares_html(&self.headers) || starts_a_tag
+    }
+
+    /// A header's value, if it is there and is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok().map(str::trim)
     }
 }
 
@@ -93,8 +99,8 @@ pub(super) async fn read(
     deadline: tokio::time::Instant,
 ) -> Answer {
     let status = response.status();
-    let declared_html = declares_html(response.headers());
-    let body = if is_encoded(response.headers()) {
+    let headers = std::mem::take(response.headers_mut());
+    let body = if is_encoded(&headers) {
         Err(Unreadable::Encoded)
     } else {
         match timeout_at(deadline, read_body(&mut response, limit)).await {
@@ -102,7 +108,7 @@ pub(super) async fn read(
             Err(_) => Err(Unreadable::BrokeOff(Cause::Timeout)),
         }
     };
-    Answer { status, elapsed: started.elapsed(), body, declared_html }
+    Answer { status, elapsed: started.elapsed(), body, headers }
 }
 
 async fn read_body(response: &mut Response, limit: usize) -> Result<Zeroizing<Vec<u8>>, Unreadable> {

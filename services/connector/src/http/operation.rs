@@ -40,12 +40,28 @@ macro_rules! operations {
 operations! {
     /// Reads the account.
     TwilioFetchAccount = "twilio.fetch_account",
+    /// Sends a message.
+    TwilioSendMessage = "twilio.send_message",
+    /// Lists messages.
+    TwilioListMessages = "twilio.list_messages",
+    /// Reads a message.
+    TwilioFetchMessage = "twilio.fetch_message",
     /// Reads an assistant.
     VapiFetchAssistant = "vapi.fetch_assistant",
     /// Reads a phone number.
     VapiFetchPhoneNumber = "vapi.fetch_phone_number",
     /// Reads an event type.
     CalcomFetchEventType = "calcom.fetch_event_type",
+    /// Lists free slots.
+    CalcomListSlots = "calcom.list_slots",
+    /// Books a slot.
+    CalcomCreateBooking = "calcom.create_booking",
+    /// Lists bookings.
+    CalcomListBookings = "calcom.list_bookings",
+    /// Reads a booking.
+    CalcomFetchBooking = "calcom.fetch_booking",
+    /// Asks a model for its turn.
+    OpenaiCreateResponse = "openai.create_response",
     /// Lists the models that a key may use.
     OpenaiListModels = "openai.list_models",
 }

@@ -1,5 +1,7 @@
-//! Cal.com: the event type.
+//! Cal.com: the check of an event type, and the calendar.
 
+pub(crate) mod calendar;
+mod refusals;
 mod wire;
 
 use http::{HeaderName, HeaderValue};
@@ -43,7 +45,7 @@ fn judge(answer: &Answer, id: &str) -> Checked<Vec<Caution>> {
         401 => Finding::KeyRejected,
         // A page instead of JSON is a proxy's.
         403 if is_json_object(answer) => Finding::KeyRejected,
-        404 if wire::says_no_such_route(answer) => {
+        404 if refusals::says_no_such_route(answer) => {
             error!(version = ?EVENT_TYPES_VERSION, "cal.com does not know the path or version that was asked for");
             unexpected_as(answer, Unexpected::OurRequest)
         }

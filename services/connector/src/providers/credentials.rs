@@ -1,5 +1,7 @@
 //! Credentials as types: what a lease or a draft holds, ready to be used.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -31,11 +33,18 @@ pub struct Incomplete {
     pub field: &'static str,
 }
 
-/// An account's SID and token.
-#[derive(Debug)]
+/// An account's SID and token, and the number that messages come from.
 pub struct Twilio {
     pub(super) account_sid: String,
     auth_token: SecretString,
+    pub(super) from: String,
+}
+
+impl fmt::Debug for Twilio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Numbers are printed nowhere.
+        f.debug_struct("Twilio").field("account_sid", &self.account_sid).finish_non_exhaustive()
+    }
 }
 
 /// A private key, and the two things that calls need.
@@ -47,11 +56,12 @@ pub struct Vapi {
     pub(super) region: Option<Region>,
 }
 
-/// A key, and the event type that is booked.
+/// A key, the event type that is booked, and the zone of its slots.
 #[derive(Debug)]
 pub struct Calcom {
     api_key: SecretString,
     pub(super) event_type_id: String,
+    pub(super) timezone: String,
 }
 
 /// A key, and the model that answers.
@@ -69,25 +79,68 @@ impl Credentials {
     /// [`Incomplete`] names the first field that is missing or malformed.
     pub fn new(provider: Provider, fields: &Fields) -> Result<Self, Incomplete> {
         Ok(match provider {
-            Provider::Twilio => Self::Twilio(Twilio {
-                account_sid: clear(fields, "account_sid")?,
-                auth_token: secret(fields, "auth_token")?,
-            }),
-            Provider::Vapi => Self::Vapi(Vapi {
-                api_key: secret(fields, "api_key")?,
-                assistant_id: clear(fields, "assistant_id")?,
-                phone_number_id: clear(fields, "phone_number_id")?,
-                region: region(fields)?,
-            }),
-            Provider::Calcom => Self::Calcom(Calcom {
-                api_key: secret(fields, "api_key")?,
-                event_type_id: clear(fields, "event_type_id")?,
-            }),
-            Provider::Openai => Self::Openai(Openai {
-                api_key: secret(fields, "api_key")?,
-                model: optional(fields, "model"),
-                region: region(fields)?,
-            }),
+            Provider::Twilio => Self::Twilio(Twilio::read(fields)?),
+            Provider::Vapi => Self::Vapi(Vapi::read(fields)?),
+            Provider::Calcom => Self::Calcom(Calcom::read(fields)?),
+            Provider::Openai => Self::Openai(Openai::read(fields)?),
+        })
+    }
+}
+
+/// The credentials of one provider, for who knows which.
+pub(crate) trait Stored: Sized + Send + Sync + 'static {
+    /// Whose they are.
+    const PROVIDER: Provider;
+
+    /// Takes what is needed out of the fields.
+    fn read(fields: &Fields) -> Result<Self, Incomplete>;
+}
+
+impl Stored for Twilio {
+    const PROVIDER: Provider = Provider::Twilio;
+
+    fn read(fields: &Fields) -> Result<Self, Incomplete> {
+        Ok(Self {
+            account_sid: clear(fields, "account_sid")?,
+            auth_token: secret(fields, "auth_token")?,
+            from: clear(fields, "from")?,
+        })
+    }
+}
+
+impl Stored for Vapi {
+    const PROVIDER: Provider = Provider::Vapi;
+
+    fn read(fields: &Fields) -> Result<Self, Incomplete> {
+        Ok(Self {
+            api_key: secret(fields, "api_key")?,
+            assistant_id: clear(fields, "assistant_id")?,
+            phone_number_id: clear(fields, "phone_number_id")?,
+            region: region(fields)?,
+        })
+    }
+}
+
+impl Stored for Calcom {
+    const PROVIDER: Provider = Provider::Calcom;
+
+    fn read(fields: &Fields) -> Result<Self, Incomplete> {
+        Ok(Self {
+            api_key: secret(fields, "api_key")?,
+            event_type_id: number(fields, "event_type_id")?,
+            timezone: clear(fields, "timezone")?,
+        })
+    }
+}
+
+impl Stored for Openai {
+    const PROVIDER: Provider = Provider::Openai;
+
+    fn read(fields: &Fields) -> Result<Self, Incomplete> {
+        Ok(Self {
+            api_key: secret(fields, "api_key")?,
+            model: optional(fields, "model"),
+            region: region(fields)?,
         })
     }
 }
@@ -116,6 +169,16 @@ impl Vapi {
 }
 
 impl Calcom {
+    /// The zone that slots are labelled in.
+    pub(crate) fn timezone(&self) -> &str {
+        &self.timezone
+    }
+
+    /// The event type as the number that it is.
+    pub(super) fn event_type_number(&self) -> u64 {
+        self.event_type_id.parse().expect("its digits were checked")
+    }
+
     /// `Bearer` and the key.
     pub(super) fn authorization(&self) -> HeaderValue {
         bearer(&self.api_key)
@@ -155,6 +218,14 @@ fn clear(fields: &Fields, field: &'static str) -> Result<String, Incomplete> {
     optional(fields, field).ok_or(Incomplete { field })
 }
 
+/// The digits of a whole number.
+fn number(fields: &Fields, field: &'static str) -> Result<String, Incomplete> {
+    clear(fields, field).and_then(|digits| match digits.parse::<u64>() {
+        Ok(_) => Ok(digits),
+        Err(_) => Err(Incomplete { field }),
+    })
+}
+
 fn optional(fields: &Fields, field: &str) -> Option<String> {
     let value = fields.get(field)?.expose_secret();
     (!value.is_empty()).then(|| value.to_owned())
@@ -176,8 +247,11 @@ mod tests {
 
     #[test]
     fn basic_authentication_is_that_of_the_providers_page() {
-        let own =
-            fields(&[("account_sid", "AC00112233445566778899aabbccddeeff"), ("auth_token", "0f1e2d3c")]);
+        let own = fields(&[
+            ("account_sid", "AC00112233445566778899aabbccddeeff"),
+            ("auth_token", "0f1e2d3c"),
+            ("from", "whatsapp:+447700900999"),
+        ]);
         let Ok(Credentials::Twilio(own)) = Credentials::new(Provider::Twilio, &own) else { panic!() };
         let header = own.authorization();
         assert_eq!(header, "Basic QUMwMDExMjIzMzQ0NTU2Njc3ODg5OWFhYmJjY2RkZWVmZjowZjFlMmQzYw==");

@@ -50,6 +50,11 @@ impl<'a> Node<'a> {
         matches!(self, Self::Bool(true))
     }
 
+    /// Whether it is `false`.
+    pub(crate) fn is_false(&self) -> bool {
+        matches!(self, Self::Bool(false))
+    }
+
     /// Whether it is a number above 0.
     pub(crate) fn is_positive(&self) -> bool {
         match self {
@@ -72,6 +77,16 @@ impl<'a> Node<'a> {
     /// The items of a list; none of anything else.
     pub(crate) fn items(&self) -> &[Self] {
         if let Self::List(items) = self { items } else { &[] }
+    }
+
+    /// The members of an object, in their order; none of anything else.
+    pub(crate) fn members(&self) -> &[(Cow<'a, str>, Self)] {
+        if let Self::Object(members) = self { members } else { &[] }
+    }
+
+    /// Whether it is a list.
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self, Self::List(_))
     }
 
     /// Whether it is an object.

@@ -1,6 +1,9 @@
-//! `OpenAI`: the list of models.
+//! `OpenAI`: the list of models, and a model's turn.
 
+mod input;
 mod models;
+mod output;
+pub(crate) mod responses;
 mod wire;
 
 use jiff::civil::Date;

@@ -1,6 +1,7 @@
-//! Twilio: the account read.
+//! Twilio: the account read, and messages.
 
-mod wire;
+pub(crate) mod messages;
+pub(crate) mod wire;
 
 use super::credentials::Twilio;
 use super::{Calls, Checked, is_ok, settled_by_status, unexpected};

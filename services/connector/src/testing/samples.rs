@@ -50,6 +50,49 @@ pub fn models() -> Value {
     parsed(include_str!("../../fixtures/openai/models.json"))
 }
 
+/// A message of Twilio's, changed likewise.
+#[must_use]
+pub fn message(changes: Value) -> Value {
+    changed(parsed(include_str!("../../fixtures/twilio/message.json")), changes)
+}
+
+/// One page of Twilio's list.
+#[must_use]
+pub fn message_page(messages: &[Value], next: Option<&str>) -> Value {
+    let own = format!("/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json?PageSize=100&Page=0");
+    json!({
+        "messages": messages, "page": 0, "page_size": 100, "start": 0, "end": messages.len().saturating_sub(1),
+        "first_page_uri": own, "next_page_uri": next, "previous_page_uri": null, "uri": own,
+    })
+}
+
+/// A booking of Cal.com's, without the envelope, changed likewise.
+#[must_use]
+pub fn booking(changes: Value) -> Value {
+    changed(parsed(include_str!("../../fixtures/calcom/booking.json")), changes)
+}
+
+/// Cal.com's list of bookings.
+#[must_use]
+pub fn booking_page(bookings: &[Value]) -> Value {
+    json!({ "status": "success", "data": bookings, "pagination": {
+        "totalItems": bookings.len(), "remainingItems": 0, "returnedItems": bookings.len(), "itemsPerPage": 250,
+        "currentPage": 1, "totalPages": 1, "hasNextPage": false, "hasPreviousPage": false,
+    } })
+}
+
+/// Cal.com's slots of three days.
+#[must_use]
+pub fn slots() -> Value {
+    parsed(include_str!("../../fixtures/calcom/slots.json"))
+}
+
+/// A turn of `OpenAI`'s: reasoning, a remark beside the answer, a tool call.
+#[must_use]
+pub fn response(changes: Value) -> Value {
+    changed(parsed(include_str!("../../fixtures/openai/response.json")), changes)
+}
+
 fn changed(mut sample: Value, changes: Value) -> Value {
     if let (Some(members), Value::Object(changes)) = (sample.as_object_mut(), changes) {
         for (name, value) in changes {

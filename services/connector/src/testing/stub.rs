@@ -16,13 +16,15 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use coachbot_integrations::Provider;
 use futures_util::{StreamExt as _, stream};
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use url::Url;
 
-use super::{ACCOUNT_SID, ASSISTANT_ID, EVENT_TYPE_ID, PHONE_NUMBER_ID, planted, samples};
+use super::judge::complaints;
+use super::ledger::{Asked, Ledger};
+use super::{ACCOUNT_SID, planted, samples};
 
 /// One answer.
 #[derive(Clone, Debug)]
@@ -31,6 +33,7 @@ pub struct Reply {
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
     then: Then,
+    after_the_effect: bool,
 }
 
 /// What follows the body's bytes.
@@ -39,6 +42,7 @@ enum Then {
     Ends,
     BreaksOff,
     NeverEnds,
+    NeverBegins,
 }
 
 impl Reply {
@@ -57,7 +61,7 @@ impl Reply {
     /// No body.
     #[must_use]
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new(), then: Then::Ends }
+        Self { status, headers: Vec::new(), body: Vec::new(), then: Then::Ends, after_the_effect: false }
     }
 
     /// Any body.
@@ -92,6 +96,19 @@ impl Reply {
         self
     }
 
+    /// Nothing comes at all.
+    #[must_use]
+    pub fn never() -> Self {
+        Self { then: Then::NeverBegins, ..Self::empty(200) }
+    }
+
+    /// What is asked is done all the same: the answer is lost, the effect is not.
+    #[must_use]
+    pub const fn after_the_effect(mut self) -> Self {
+        self.after_the_effect = true;
+        self
+    }
+
     fn response(self) -> Response {
         let mut response = Response::builder().status(self.status);
         for (name, value) in self.headers {
@@ -99,7 +116,7 @@ impl Reply {
         }
         let bytes = Bytes::from(self.body);
         let body = match self.then {
-            Then::Ends => Body::from(bytes),
+            Then::Ends | Then::NeverBegins => Body::from(bytes),
             Then::BreaksOff => {
                 let broken = stream::once(async {
                     // The server writes what it has when it must wait for more.
@@ -120,10 +137,14 @@ impl Reply {
 /// One request that came.
 #[derive(Clone, Debug)]
 pub struct Seen {
+    /// Method.
+    pub method: Method,
     /// Path and query.
     pub target: String,
     /// Headers.
     pub headers: HeaderMap,
+    /// The body as text.
+    pub body: String,
     /// What the provider would not have liked about it.
     pub complaints: Vec<String>,
 }
@@ -139,6 +160,7 @@ pub struct StubProviders {
 struct Script {
     replies: VecDeque<Reply>,
     seen: Vec<Seen>,
+    ledger: Ledger,
 }
 
 impl StubProviders {
@@ -171,6 +193,12 @@ impl StubProviders {
         script.seen.clear();
     }
 
+    /// What happened at the providers since the start.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        lock(&self.state).ledger.clone()
+    }
+
     /// The requests that came since the last [`Self::answer`].
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
@@ -185,22 +213,37 @@ fn lock(state: &Mutex<Script>) -> MutexGuard<'_, Script> {
 async fn answer(State(state): State<Arc<Mutex<Script>>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, 1024 * 1024).await.unwrap_or_default();
-    let provider = provider_of(head.uri.path());
-    let mut complaints = complaints(&head, &body);
-    let honest = match provider {
-        Some(provider) => honest(provider, head.uri.path(), &head.headers),
-        None => {
-            complaints.push("no provider has this path".to_owned());
-            Reply::empty(404)
+    let seen = Seen {
+        method: head.method.clone(),
+        target: head.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        headers: head.headers.clone(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+        complaints: complaints(&head, &body),
+    };
+    let reply = {
+        let mut script = lock(&state);
+        script.seen.push(seen);
+        let scripted = script.replies.pop_front();
+        if scripted.as_ref().is_none_or(|reply| reply.after_the_effect) {
+            let asked = Asked {
+                method: &head.method,
+                path: head.uri.path(),
+                query: head.uri.query().unwrap_or_default(),
+                body: &body,
+            };
+            let honest = provider_of(head.uri.path()).map_or_else(
+                || Reply::empty(404),
+                |provider| honest(provider, &mut script.ledger, &head.headers, &asked),
+            );
+            scripted.unwrap_or(honest)
+        } else {
+            scripted.unwrap_or_else(|| Reply::empty(500))
         }
     };
-    let target = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-    let scripted = {
-        let mut script = lock(&state);
-        script.seen.push(Seen { target, headers: head.headers, complaints });
-        script.replies.pop_front()
-    };
-    scripted.unwrap_or(honest).response()
+    if matches!(reply.then, Then::NeverBegins) {
+        std::future::pending::<()>().await;
+    }
+    reply.response()
 }
 
 fn provider_of(path: &str) -> Option<Provider> {
@@ -208,33 +251,8 @@ fn provider_of(path: &str) -> Option<Provider> {
     first.parse().ok()
 }
 
-/// What every provider minds.
-fn complaints(head: &http::request::Parts, body: &Bytes) -> Vec<String> {
-    let mut complaints = Vec::new();
-    let mut mind = |wrong: bool, what: &str| {
-        if wrong {
-            complaints.push(what.to_owned());
-        }
-    };
-    mind(head.method != http::Method::GET, "not a GET");
-    mind(head.uri.query().is_some(), "has a query");
-    mind(!body.is_empty(), "has a body");
-    mind(head.headers.contains_key(ACCEPT_ENCODING), "asks for a content encoding");
-    mind(head.headers.contains_key(CONTENT_TYPE), "has a content type without a body");
-    mind(head.headers.get(AUTHORIZATION).is_none(), "has no Authorization");
-    mind(head.headers.contains_key("referer"), "has a referer");
-    mind(
-        !head.headers.get("user-agent").is_some_and(|agent| agent.as_bytes().starts_with(b"coachbot/")),
-        "does not say who it is",
-    );
-    let version = head.headers.get("cal-api-version").map(http::HeaderValue::as_bytes);
-    let wanted = head.uri.path().starts_with("/calcom/").then_some(b"2024-06-14".as_slice());
-    mind(version != wanted, "has the wrong cal-api-version");
-    complaints
-}
-
-/// What the provider would answer: the key first, then the path.
-fn honest(provider: Provider, path: &str, headers: &HeaderMap) -> Reply {
+/// What the provider would answer: the key first, then what is asked.
+fn honest(provider: Provider, ledger: &mut Ledger, headers: &HeaderMap, asked: &Asked<'_>) -> Reply {
     let key = planted(provider);
     let expected = match provider {
         Provider::Twilio => format!("Basic {}", STANDARD.encode(format!("{ACCOUNT_SID}:{key}"))),
@@ -244,19 +262,7 @@ fn honest(provider: Provider, path: &str, headers: &HeaderMap) -> Reply {
     if sent != expected {
         return rejected(provider, sent);
     }
-    let found = match provider {
-        Provider::Twilio => (path == format!("/twilio/2010-04-01/Accounts/{ACCOUNT_SID}.json"))
-            .then(|| samples::account(json!({}))),
-        Provider::Vapi if path == format!("/vapi/assistant/{ASSISTANT_ID}") => {
-            Some(samples::assistant(json!({})))
-        }
-        Provider::Vapi => (path == format!("/vapi/phone-number/{PHONE_NUMBER_ID}"))
-            .then(|| samples::phone_number(json!({}))),
-        Provider::Calcom => (path == format!("/calcom/v2/event-types/{EVENT_TYPE_ID}"))
-            .then(|| samples::event_type(json!({}))),
-        Provider::Openai => (path == "/openai/v1/models").then(samples::models),
-    };
-    found.map_or_else(|| missing(provider), |body| Reply::json(200, &body))
+    ledger.answer(provider, asked).unwrap_or_else(|| missing(provider))
 }
 
 fn rejected(provider: Provider, sent: &str) -> Reply {

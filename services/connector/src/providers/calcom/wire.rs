@@ -1,8 +1,9 @@
 //! What is read of Cal.com's JSON.
 
+use coachbot_proto::connector::v1::BookingStatus;
+use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::http::Answer;
 use crate::providers::node::Node;
 use crate::verify::Caution;
 
@@ -19,6 +20,10 @@ pub(super) struct Found<'a> {
 pub(super) struct EventType<'a> {
     #[serde(borrow, default)]
     pub id: Node<'a>,
+    #[serde(borrow, default)]
+    pub title: Node<'a>,
+    #[serde(borrow, default)]
+    length_in_minutes: Node<'a>,
     #[serde(borrow, default)]
     booking_requires_authentication: Node<'a>,
     #[serde(borrow, default)]
@@ -39,7 +44,7 @@ const ANSWERED: [&str; 5] = ["name", "email", "attendeePhoneNumber", "location",
 impl EventType<'_> {
     /// What makes booking without a person impossible.
     pub(super) fn cautions(&self) -> Vec<Caution> {
-        let questions = self.booking_fields.items().iter().filter(|field| must_be_answered(field)).count();
+        let questions = self.required_questions().count();
         let managed = self.scheduling_type.text().is_some_and(|kind| kind.eq_ignore_ascii_case("managed"));
         let confirmed = self.confirmation_policy.get("type").text() == Some("always")
             && !self.confirmation_policy.get("disabled").is_true();
@@ -55,6 +60,28 @@ impl EventType<'_> {
         .filter_map(|(holds, caution)| holds.then_some(caution))
         .collect()
     }
+
+    /// Its length in minutes.
+    pub(super) fn length(&self) -> Option<u32> {
+        self.length_in_minutes.integer()?.try_into().ok()
+    }
+
+    /// Whether a booking needs no e-mail address.
+    pub(super) fn email_is_optional(&self) -> bool {
+        self.booking_fields
+            .items()
+            .iter()
+            .any(|field| field.get("slug").text() == Some("email") && field.get("required").is_false())
+    }
+
+    /// The questions that a booking must answer and Coachbot does not, by their
+    /// slugs.
+    pub(super) fn required_questions(&self) -> impl Iterator<Item = &str> {
+        let fields = self.booking_fields.items().iter();
+        fields
+            .filter(|field| must_be_answered(field))
+            .map(|field| field.get("slug").text().unwrap_or_default())
+    }
 }
 
 fn must_be_answered(field: &Node<'_>) -> bool {
@@ -63,16 +90,28 @@ fn must_be_answered(field: &Node<'_>) -> bool {
     field.get("required").is_true() && !ours
 }
 
-/// The text of an answer for an unknown route or version. The provider gives the
-/// same status and code for an unknown event type, whose text begins with
-/// `Event type`.
-const NO_SUCH_ROUTE: &str = "Cannot ";
+/// The envelope of anything.
+#[derive(Deserialize)]
+pub(super) struct Data<'a> {
+    #[serde(borrow, default)]
+    pub data: Node<'a>,
+}
 
-/// Whether a 404 is about the path and not about the event type.
-pub(super) fn says_no_such_route(answer: &Answer) -> bool {
-    // Two shapes are known: with an envelope, and bare.
-    answer.json::<Node<'_>>().is_some_and(|body| {
-        let enveloped = body.get("error").get("message").text();
-        enveloped.or_else(|| body.get("message").text()).is_some_and(|text| text.starts_with(NO_SUCH_ROUTE))
-    })
+/// The starts of slots, by local day. An element is an object in practice, and a
+/// text according to the provider's published specification.
+pub(super) fn slots(days: &Node<'_>) -> Option<Vec<Timestamp>> {
+    days.is_object().then_some(())?;
+    let elements = days.members().iter().flat_map(|(_, day)| day.items());
+    elements.map(|slot| slot.get("start").text().or_else(|| slot.text())?.parse().ok()).collect()
+}
+
+/// The states that are taken as they are; every other one is pending, and never
+/// told to a lead as booked.
+pub(super) fn status(text: Option<&str>) -> BookingStatus {
+    match text {
+        Some("accepted") => BookingStatus::Accepted,
+        Some("cancelled") => BookingStatus::Cancelled,
+        Some("rejected") => BookingStatus::Rejected,
+        _ => BookingStatus::Pending,
+    }
 }

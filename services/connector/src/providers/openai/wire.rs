@@ -69,6 +69,28 @@ pub(super) fn cause_of(answer: &Answer) -> Option<Named> {
     by_code.or_else(by_type).or_else(|| found(&TEXTS, |start| text.starts_with(start)))
 }
 
+/// The code that a refusal names, or that a failed turn has.
+pub(super) fn code_of(answer: &Answer) -> Option<String> {
+    let body: Node<'_> = answer.json()?;
+    body.get("error").get("code").text().map(str::to_owned)
+}
+
+/// Codes of a 400 that may be about a parameter which this model does not take;
+/// some answers have none.
+const UNSUPPORTED: [&str; 4] =
+    ["unsupported_parameter", "unsupported_value", "invalid_value", "unknown_parameter"];
+
+/// The parameter that a 400 does not want.
+pub(super) fn unsupported(answer: &Answer) -> Option<String> {
+    if answer.status.as_u16() != 400 {
+        return None;
+    }
+    let body: Node<'_> = answer.json()?;
+    let error = body.get("error");
+    let fits = error.get("code").text().is_none_or(|code| UNSUPPORTED.contains(&code));
+    error.get("param").text().filter(|_| fits).map(str::to_owned)
+}
+
 fn found(table: &[(&str, Named)], matches: impl Fn(&str) -> bool) -> Option<Named> {
     table.iter().find(|(word, _)| matches(word)).map(|(_, named)| *named)
 }

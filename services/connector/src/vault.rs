@@ -1,4 +1,4 @@
-//! The vault, as a check sees it.
+//! The vault, as a check or a live call sees it.
 
 use std::time::Duration;
 
@@ -10,28 +10,29 @@ use coachbot_proto::vault::v1::vault_service_client::VaultServiceClient;
 use coachbot_proto::vault::v1::{LeaseCredentialsRequest, RecordVerificationRequest};
 use tracing::warn;
 
-use super::{Deadline, Finding, Sealed};
 use crate::convert::Subject;
+use crate::deadline::Deadline;
 use crate::error::Error;
+use crate::verify::{Finding, Sealed};
 
 /// Longest wait for the vault. It answers from memory or with one read.
 const VAULT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The vault's client.
 #[derive(Clone)]
-pub(super) struct Vault {
+pub(crate) struct Vault {
     client: VaultServiceClient<Transport>,
 }
 
-/// Credentials for one check, and which save of them it is.
-pub(super) struct Leased {
+/// Credentials for one use, and which save of them it is.
+pub(crate) struct Leased {
     pub fields: Fields,
     pub revision: u64,
 }
 
-/// Why there is nothing to check, in words for a person.
+/// Why there is nothing to use, in words for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoLease {
+pub(crate) enum NoLease {
     /// Nothing is stored.
     NotConnected,
     /// What is stored does not open.
@@ -48,14 +49,14 @@ impl From<NoLease> for Finding {
 }
 
 impl Vault {
-    pub(super) fn new(transport: Transport) -> Self {
+    pub(crate) fn new(transport: Transport) -> Self {
         Self { client: VaultServiceClient::new(transport) }
     }
 
-    /// Gets the credentials for one check.
+    /// Gets the credentials for one use.
     ///
     /// A vault that is away is an error: it says nothing about any key.
-    pub(super) async fn lease(
+    pub(crate) async fn lease(
         &self,
         subject: Subject,
         deadline: Deadline,
@@ -81,7 +82,7 @@ impl Vault {
     }
 
     /// Has a result recorded. A failure is ours alone: the answer stands.
-    pub(super) async fn record(
+    pub(crate) async fn record(
         &self,
         subject: Subject,
         revision: u64,
