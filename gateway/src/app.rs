@@ -7,22 +7,31 @@ use coachbot_common::id::{WorkspaceId, new_id};
 use coachbot_integrations::{Channel, Fields, Provider};
 use jiff::Timestamp;
 
-use crate::clients::{Connector, Vault};
+use crate::clients::{Agent, Connector, Vault};
 use crate::config::PublicUrl;
 use crate::convert::{Integration, ToolToken};
-use crate::deletion::Deletions;
 use crate::error::Error;
 use crate::facts::{Name, Zone};
-use crate::store::{Store, UserId, Workspace};
+use crate::outbox;
+use crate::quarantine::Quarantine;
+use crate::store::{FormId, Store, UserId, Workspace, WorkspaceChange};
+use crate::wake::Wake;
 
 /// What every handler works with.
 pub(crate) struct App {
     pub store: Store,
     pub vault: Vault,
     pub connector: Connector,
+    pub agent: Agent,
     pub clock: SharedClock,
     pub public_url: PublicUrl,
-    pub deletions: Deletions,
+    /// Wakes the task that deletes workspaces.
+    pub deletions: Wake,
+    /// Wakes the task that tells the agent the facts of workspaces.
+    pub facts: Wake,
+    /// Wakes the task that hands on what came in.
+    pub inbox: Wake,
+    pub quarantine: Quarantine,
 }
 
 /// How handlers hold it.
@@ -50,8 +59,48 @@ impl App {
             // As a column keeps it.
             created_at: coachbot_common::clock::from_micros(coachbot_common::clock::to_micros(now)),
         };
-        self.store.insert_workspace(user, &workspace).await?;
+        self.store.insert_workspace(user, &workspace, FormId::from_uuid(new_id(now))).await?;
+        self.facts.wake();
         Ok(workspace)
+    }
+
+    /// Changes the facts of a workspace of this user.
+    pub(crate) async fn update_workspace(
+        &self,
+        user: UserId,
+        id: WorkspaceId,
+        change: WorkspaceChange<'_>,
+    ) -> Result<Workspace, Error> {
+        let changed = self.store.update_workspace(user, id, change).await?;
+        self.facts.wake();
+        changed.ok_or(Error::NotFound("workspace"))
+    }
+
+    /// The address of a workspace's form.
+    pub(crate) async fn form_url(&self, workspace: WorkspaceId) -> Result<(FormId, String), Error> {
+        let now = self.now();
+        let forms = self.store.forms(workspace, FormId::from_uuid(new_id(now)), now).await?;
+        let form = forms.first().copied().ok_or(Error::NotFound("form"))?;
+        Ok((form, self.public_url.join(&format!("/f/{form}"))))
+    }
+
+    /// Asks the agent something of a workspace. One that it does not know yet, for
+    /// it was just made, is told to it first.
+    pub(crate) async fn ask_agent<T, F>(
+        &self,
+        workspace: WorkspaceId,
+        call: impl Fn() -> F + Send,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>> + Send,
+    {
+        match call().await {
+            Err(Error::NotFound(_)) => {
+                outbox::tell_now(self, workspace).await?;
+                call().await
+            }
+            answered => answered,
+        }
     }
 
     /// Hides a workspace at once and has everything of it deleted.

@@ -3,13 +3,14 @@
 use std::future::Future;
 
 use axum::extract::{FromRequestParts, RawPathParams};
-use coachbot_common::id::WorkspaceId;
+use coachbot_common::id::{self, WorkspaceId};
 use coachbot_common::secret::{random_token, sha256};
 use coachbot_integrations::Provider;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
+use uuid::Uuid;
 
 use crate::app::{App, SharedApp};
 use crate::config::PublicUrl;
@@ -191,8 +192,8 @@ pub(crate) struct Target<C> {
 }
 
 /// A parameter of the path. One that is not UTF-8 is no id of ours.
-async fn path_param(parts: &mut Parts, app: &SharedApp, name: &str) -> Option<String> {
-    let params = RawPathParams::from_request_parts(parts, app).await.ok()?;
+pub(crate) async fn path_param(parts: &mut Parts, name: &str) -> Option<String> {
+    let params = RawPathParams::from_request_parts(parts, &()).await.ok()?;
     params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
 }
 
@@ -202,19 +203,43 @@ pub(crate) struct PathId(pub String);
 /// The `{token}` of the path.
 pub(crate) struct PathToken(pub SecretString);
 
+/// The `{lead_id}` of the path.
+pub(crate) struct LeadId(pub Uuid);
+
+/// The `{conversation_id}` of the path.
+pub(crate) struct ConversationId(pub Uuid);
+
+impl FromRequestParts<SharedApp> for LeadId {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &SharedApp) -> Result<Self, Error> {
+        let id = path_param(parts, "lead_id").await.and_then(|id| id::parse(&id).ok());
+        id.map(Self).ok_or(Error::NotFound("lead"))
+    }
+}
+
+impl FromRequestParts<SharedApp> for ConversationId {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &SharedApp) -> Result<Self, Error> {
+        let id = path_param(parts, "conversation_id").await.and_then(|id| id::parse(&id).ok());
+        id.map(Self).ok_or(Error::NotFound("conversation"))
+    }
+}
+
 impl FromRequestParts<SharedApp> for PathId {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Error> {
-        Ok(Self(path_param(parts, app, "id").await.unwrap_or_default()))
+    async fn from_request_parts(parts: &mut Parts, _: &SharedApp) -> Result<Self, Error> {
+        Ok(Self(path_param(parts, "id").await.unwrap_or_default()))
     }
 }
 
 impl FromRequestParts<SharedApp> for PathToken {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Error> {
-        Ok(Self(path_param(parts, app, "token").await.unwrap_or_default().into()))
+    async fn from_request_parts(parts: &mut Parts, _: &SharedApp) -> Result<Self, Error> {
+        Ok(Self(path_param(parts, "token").await.unwrap_or_default().into()))
     }
 }
 
@@ -223,7 +248,7 @@ impl<C: Caller> FromRequestParts<SharedApp> for Tenant<C> {
 
     async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Error> {
         let caller = C::from_request_parts(parts, app).await?;
-        let id = path_param(parts, app, "id").await.and_then(|id| WorkspaceId::parse(&id).ok());
+        let id = path_param(parts, "id").await.and_then(|id| WorkspaceId::parse(&id).ok());
         let workspace = match id {
             Some(id) => app.store.workspace(caller.user(), id).await?,
             None => None,
@@ -238,8 +263,7 @@ impl<C: Caller> FromRequestParts<SharedApp> for Target<C> {
 
     async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Error> {
         let Tenant { caller, workspace } = Tenant::from_request_parts(parts, app).await?;
-        let provider =
-            path_param(parts, app, "provider").await.and_then(|slug| slug.parse::<Provider>().ok());
+        let provider = path_param(parts, "provider").await.and_then(|slug| slug.parse::<Provider>().ok());
         let provider = provider
             .filter(|provider| provider.serves(workspace.channel))
             .ok_or(Error::NotFound("integration of this workspace"))?;

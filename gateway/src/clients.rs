@@ -1,6 +1,7 @@
-//! The vault and the connector, as the gateway uses them: plain types in, plain
-//! types out, a deadline on every call.
+//! The other services, as the gateway uses them: plain types in, plain types out
+//! (the agent's answers are read where they are shown), a deadline on every call.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coachbot_common::fault::{FaultKind, Refusal};
@@ -20,6 +21,10 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::convert::{Integration, KeyStatus, ToolToken, Verification};
 use crate::error::{Error, Lock, Peer};
 
+mod agent;
+
+pub(crate) use agent::{Agent, Cut, NewLead};
+
 /// What carries the calls to the other services.
 #[derive(Clone, Debug)]
 pub struct Clients {
@@ -27,6 +32,8 @@ pub struct Clients {
     pub vault: Transport,
     /// To the connector.
     pub connector: Transport,
+    /// To the agent.
+    pub agent: Transport,
 }
 
 /// For calls that touch a database at most.
@@ -134,6 +141,35 @@ impl Vault {
         Ok(())
     }
 
+    /// Says whether one of the candidates has this HMAC-SHA1 under a stored secret:
+    /// the integration's clear ids if so, `None` if not or if nothing is connected.
+    pub(crate) async fn verify_mac(
+        &self,
+        workspace: WorkspaceId,
+        (provider, field): (Provider, &str),
+        candidates: Vec<Vec<u8>>,
+        mac: &[u8],
+    ) -> Result<Option<BTreeMap<String, String>>, Error> {
+        let request = vault::VerifyMacRequest {
+            workspace_id: workspace.to_string(),
+            provider: types::Provider::from(provider).into(),
+            field: field.to_owned(),
+            algorithm: vault::MacAlgorithm::HmacSha1.into(),
+            candidates,
+            mac: mac.to_vec(),
+        };
+        match self.client.clone().verify_mac(with_deadline(request, SHORT)).await {
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                Ok(answer.matched_candidate.map(|_| answer.clear_fields))
+            }
+            Err(status) if Refusal::from_status(&status).reason.as_deref() == Some("NOT_CONNECTED") => {
+                Ok(None)
+            }
+            Err(status) => Err(refused(Peer::Vault, &status)),
+        }
+    }
+
     /// Shows the workspace's tool token, and makes it where there is none.
     pub(crate) async fn tool_token(&self, workspace: WorkspaceId) -> Result<ToolToken, Error> {
         let workspace_id = workspace.to_string();
@@ -209,12 +245,16 @@ impl Connector {
 
     /// Whether the connector can do its work.
     pub(crate) async fn is_ready(&self) -> bool {
-        let request = HealthCheckRequest { service: "coachbot.connector.v1.ConnectorService".to_owned() };
-        match self.health.clone().check(with_deadline(request, READY)).await {
-            Ok(answer) => answer.into_inner().status() == ServingStatus::Serving,
-            // Laid directly beneath there is no health service, and the answer proves that it is there.
-            Err(status) => status.code() == Code::Unimplemented,
-        }
+        is_serving(self.health.clone(), "coachbot.connector.v1.ConnectorService").await
+    }
+}
+
+async fn is_serving(mut health: HealthClient<Transport>, service: &str) -> bool {
+    let request = HealthCheckRequest { service: service.to_owned() };
+    match health.check(with_deadline(request, READY)).await {
+        Ok(answer) => answer.into_inner().status() == ServingStatus::Serving,
+        // Laid directly beneath there is no health service, and the answer proves that it is there.
+        Err(status) => status.code() == Code::Unimplemented,
     }
 }
 

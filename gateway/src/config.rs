@@ -33,7 +33,9 @@ pub struct Standalone {
     pub vault_url: Url,
     /// The connector.
     pub connector_url: Url,
-    /// How it talks with both.
+    /// The agent.
+    pub agent_url: Url,
+    /// How it talks with all of them.
     pub security: Security,
 }
 
@@ -98,11 +100,12 @@ impl Standalone {
         let before = reader.problems();
         let vault_url = reader.url("COACHBOT_VAULT_URL", "http://127.0.0.1:50051");
         let connector_url = reader.url("COACHBOT_CONNECTOR_URL", "http://127.0.0.1:50052");
+        let agent_url = reader.url("COACHBOT_AGENT_URL", "http://127.0.0.1:50053");
         let security = reader.security();
         if reader.problems() > before {
             return None;
         }
-        Some(Self { gateway: gateway?, vault_url, connector_url, security: security? })
+        Some(Self { gateway: gateway?, vault_url, connector_url, agent_url, security: security? })
     }
 }
 
@@ -138,6 +141,18 @@ impl PublicUrl {
     #[must_use]
     pub fn join(&self, path: &str) -> String {
         format!("{}{path}", self.origin())
+    }
+
+    /// The two ways in which a provider may write scheme, host and port when it
+    /// signs an address: as it is, and with its port written out or left away.
+    #[must_use]
+    pub fn signed_origins(&self) -> [String; 2] {
+        let (scheme, host) = (self.0.scheme(), self.0.host_str().unwrap_or_default());
+        let other = match (self.0.port(), self.0.port_or_known_default()) {
+            (None, Some(default)) => format!("{scheme}://{host}:{default}"),
+            _ => format!("{scheme}://{host}"),
+        };
+        [self.origin(), other]
     }
 
     /// Whether browsers reach us encrypted.
@@ -201,6 +216,9 @@ mod tests {
         let public = url("https://coach.example/").unwrap().public_url();
         assert_eq!(public.origin(), "https://coach.example");
         assert!(public.is_https() && !public.is_local());
+        assert_eq!(public.signed_origins(), ["https://coach.example", "https://coach.example:443"]);
+        let odd = url("http://coach.example:8080").unwrap().public_url();
+        assert_eq!(odd.signed_origins(), ["http://coach.example:8080", "http://coach.example"]);
         assert!(url("http://127.0.0.1:9").unwrap().public_url().is_local());
         assert!(url("https://coach.example/bot").is_err());
         assert!(url("coach.example").is_err());

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use crate::app::SharedApp;
 use crate::auth::{check_same_origin, session_hash};
 use crate::error::{Error, Problem};
+use crate::forms::accepts_page;
 use crate::store::Workspace;
 
 pub(crate) mod assets;
@@ -32,6 +33,8 @@ const FRAGMENT: &str = "x-fragment";
 /// What is known of a request before it is answered.
 pub(crate) struct RequestHead {
     is_page: bool,
+    /// Whoever looks at it is a lead, who knows nothing of the dashboard.
+    is_public: bool,
     has_session: bool,
 }
 
@@ -39,9 +42,12 @@ impl RequestHead {
     pub(crate) fn of(request: &Request, app: &SharedApp) -> Self {
         const FOR_PROGRAMS: [&str; 5] = ["/api/", "/webhooks/", "/assets/", "/healthz", "/readyz"];
         let path = request.uri().path();
-        let for_programs = FOR_PROGRAMS.iter().any(|prefix| path.starts_with(prefix));
+        let is_public = path.starts_with("/f/");
+        let for_programs = FOR_PROGRAMS.iter().any(|prefix| path.starts_with(prefix))
+            || (is_public && !accepts_page(request.headers()));
         Self {
             is_page: !for_programs && !request.headers().contains_key(FRAGMENT),
+            is_public,
             has_session: session_hash(request.headers(), &app.public_url).is_some(),
         }
     }
@@ -61,6 +67,12 @@ pub(crate) fn problem_page(head: &RequestHead, problem: &Problem, told: &HeaderM
     let mut message = problem.detail.clone();
     if let Some(id) = &problem.trace_id {
         message = format!("{message} Trace id: {id}");
+    }
+    if head.is_public {
+        return match crate::forms::page::problem(problem.title, message) {
+            Ok(text) => (status, Html(text)).into_response(),
+            Err(_) => (status, problem.title).into_response(),
+        };
     }
     let view = ErrorPage {
         layout: layout(problem.title.to_owned(), head.has_session, None),

@@ -1,12 +1,10 @@
 //! Deleting a workspace: marked and hidden at once, then the vault's part, then
-//! ours, as often as needed until both are done.
+//! the agent's, then ours, as often as needed until all are done.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use coachbot_common::id::WorkspaceId;
 use coachbot_common::lifecycle::Stop;
-use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::app::SharedApp;
@@ -21,19 +19,6 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How many are taken at once.
 const BATCH: i64 = 50;
 
-/// Wakes the task that deletes.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Deletions {
-    woken: Arc<Notify>,
-}
-
-impl Deletions {
-    /// Says that a workspace was marked.
-    pub(crate) fn wake(&self) {
-        self.woken.notify_one();
-    }
-}
-
 /// Deletes what is marked, from the start of the process to its end.
 pub(crate) async fn run(app: SharedApp, stop: Stop) {
     loop {
@@ -46,8 +31,7 @@ pub(crate) async fn run(app: SharedApp, stop: Stop) {
                     RETRY
                 }
             };
-            // Whether woken or not, it is looked again.
-            let _ = tokio::time::timeout(wait, app.deletions.woken.notified()).await;
+            app.deletions.wait(wait).await;
         };
         tokio::select! {
             biased;
@@ -80,9 +64,11 @@ async fn sweep(app: &SharedApp) -> Result<(), Error> {
     }
 }
 
-/// The vault's part first: data keys go before anything that could name them.
+/// The vault's part first: data keys go before anything that could name them. The
+/// agent's comes before ours, which is what remembers that it is still to come.
 async fn delete(app: &SharedApp, workspace: WorkspaceId) -> Result<(), Error> {
     app.vault.delete_workspace(workspace).await?;
+    app.agent.delete_workspace(workspace).await?;
     app.store.forget_workspace(workspace).await?;
     info!(%workspace, "workspace deleted");
     Ok(())

@@ -22,6 +22,8 @@ pub enum Peer {
     Vault,
     /// Calls the providers.
     Connector,
+    /// Talks with the leads.
+    Agent,
 }
 
 /// Why the vault opens and seals nothing.
@@ -78,6 +80,12 @@ pub enum Error {
     /// A write of the dashboard that another site asked for.
     #[error("the request comes from another site")]
     CrossSite,
+    /// A webhook whose sender did not prove to be the workspace's provider.
+    #[error("the webhook is not genuine")]
+    NotGenuine,
+    /// A webhook that cannot be verified now, and there is no room to keep it.
+    #[error("there is no room for unverified webhooks")]
+    QuarantineFull,
     /// There is no such thing, or it is somebody else's.
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -140,6 +148,9 @@ pub enum Error {
         /// What is missing or wrong.
         field: &'static str,
     },
+    /// A row of the inbox holds what its kind does not allow.
+    #[error("a row of the inbox cannot be read")]
+    Unreadable,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -181,7 +192,7 @@ impl Error {
     fn status(&self) -> StatusCode {
         match self {
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::CrossSite | Self::NotGenuine => StatusCode::FORBIDDEN,
             Self::NotFound(_) | Self::NotConnected(_) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Syntax { .. } | Self::NotAnObject | Self::BrokenBody => StatusCode::BAD_REQUEST,
@@ -189,13 +200,14 @@ impl Error {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Locked(_) | Self::CannotDecrypt => StatusCode::CONFLICT,
-            Self::Away { .. } | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Away { .. } | Self::TimedOut | Self::QuarantineFull => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(error) => match error.kind() {
                 FaultKind::Unavailable | FaultKind::Timeout => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
             Self::Peer { .. }
             | Self::Answer { .. }
+            | Self::Unreadable
             | Self::Page(_)
             | Self::Panicked
             | Self::Connect(_)
@@ -210,6 +222,7 @@ impl Error {
         match self {
             Self::Unauthenticated => ("unauthenticated", "Not signed in"),
             Self::CrossSite => ("cross-site", "The request comes from another site"),
+            Self::NotGenuine => ("not-genuine", "The webhook is refused"),
             Self::NotFound(_) => ("not-found", "Not found"),
             Self::NotConnected(_) => ("not-connected", "Not connected"),
             Self::Method => ("method-not-allowed", "Method not allowed"),
@@ -220,7 +233,9 @@ impl Error {
             Self::Invalid(_) => ("invalid-fields", "Fields are refused"),
             Self::Locked(_) => ("vault-locked", "The vault is locked"),
             Self::CannotDecrypt => ("cannot-decrypt", "The stored credentials cannot be read"),
-            Self::Away { .. } | Self::TimedOut => ("unavailable", "Not available right now"),
+            Self::Away { .. } | Self::TimedOut | Self::QuarantineFull => {
+                ("unavailable", "Not available right now")
+            }
             Self::Store(_) if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
                 ("unavailable", "Not available right now")
             }
@@ -233,6 +248,9 @@ impl Error {
         match self {
             Self::Unauthenticated => "Send an API key as `Authorization: Bearer cbk_…`.".into(),
             Self::CrossSite => "Open Coachbot in this browser and try again there.".into(),
+            // The same for every cause: it tells a stranger nothing.
+            Self::NotGenuine => "The request is not signed by this workspace's account.".into(),
+            Self::QuarantineFull => "The signature cannot be checked now. Send the request again.".into(),
             Self::NotFound(what) => format!("There is no such {what}."),
             Self::NotConnected(provider) => format!("{} is not connected.", provider.name()),
             Self::Method => {
@@ -263,6 +281,9 @@ impl Error {
             Self::Away { peer: Peer::Connector, .. } => {
                 "The part of Coachbot that calls the providers does not answer. Try again in a minute.".into()
             }
+            Self::Away { peer: Peer::Agent, .. } => {
+                "The part of Coachbot that talks with leads does not answer. Try again in a minute.".into()
+            }
             Self::TimedOut => "The request took too long. Try again in a minute.".into(),
             Self::Store(_) if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
                 "Coachbot's database does not answer. Try again in a minute.".into()
@@ -271,10 +292,15 @@ impl Error {
         }
     }
 
+    /// As a field of a log line: with everything that caused it.
+    pub(crate) fn chain(&self) -> &(dyn std::error::Error + 'static) {
+        self
+    }
+
     /// Logs what is ours to look at with its causes, what is the caller's in brief.
     pub(crate) fn log(&self) {
         let status = self.status();
-        let error = self as &(dyn std::error::Error + 'static);
+        let error = self.chain();
         if matches!(self, Self::Panicked) {
             return;
         }
@@ -372,7 +398,7 @@ impl IntoResponse for Error {
             Self::Unauthenticated => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::Away { .. } | Self::TimedOut | Self::Store(_)
+            Self::Away { .. } | Self::TimedOut | Self::QuarantineFull | Self::Store(_)
                 if problem.status == StatusCode::SERVICE_UNAVAILABLE.as_u16() =>
             {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));

@@ -36,6 +36,7 @@ struct Checks {
     database: Check,
     vault: VaultCheck,
     connector: Check,
+    agent: Check,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,7 +64,8 @@ pub(crate) async fn healthz() -> Response {
 /// work; what else is away is said, and the rest works.
 pub(crate) async fn readyz(State(app): State<SharedApp>) -> Response {
     let database = tokio::time::timeout(LIMIT, app.store.ping());
-    let (database, vault, connector) = tokio::join!(database, app.vault.status(), app.connector.is_ready());
+    let (database, vault, connector, agent) =
+        tokio::join!(database, app.vault.status(), app.connector.is_ready(), app.agent.is_ready());
     let database = word(matches!(database, Ok(Ok(()))));
     let vault = match vault {
         Ok(key) => VaultCheck {
@@ -72,15 +74,16 @@ pub(crate) async fn readyz(State(app): State<SharedApp>) -> Response {
         },
         Err(_) => VaultCheck { status: Word::Unavailable, key_state: None },
     };
-    let connector = word(connector);
-    let all_well = [vault.status, connector].iter().all(|status| *status == Word::Ok);
+    let (connector, agent) = (word(connector), word(agent));
+    let all_well = [vault.status, connector, agent].iter().all(|status| *status == Word::Ok);
     let status = match database {
         Word::Ok if all_well => Word::Ok,
         Word::Ok => Word::Degraded,
         _ => Word::Unavailable,
     };
     let code = if status == Word::Unavailable { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let check = |status| Check { status };
     let checks =
-        Checks { database: Check { status: database }, vault, connector: Check { status: connector } };
+        Checks { database: check(database), vault, connector: check(connector), agent: check(agent) };
     (code, Json(Ready { status, checks })).into_response()
 }

@@ -147,7 +147,7 @@ mod tests {
         let database = Database::Sqlite(folder.path().join("gateway.sqlite"));
         let config = Config::new("127.0.0.1:0".parse().unwrap(), database);
         let tasks = Tasks::new(Stop::new());
-        let clients = Clients { vault: nobody(), connector: nobody() };
+        let clients = Clients { vault: nobody(), connector: nobody(), agent: nobody() };
         let clock = MockClock::at("2026-11-25T12:00:00Z");
         let gateway = build(&config, clients, clock, &tasks).await.unwrap();
         let router = Router::new()

@@ -1,5 +1,6 @@
-//! HTTP: JSON API and dashboard. Translates them into calls of the vault and the
-//! connector, and owns users, keys, sessions and workspaces.
+//! HTTP: webhooks, lead form, JSON API and dashboard. Translates them into calls
+//! of the other services, and owns users, keys, sessions, workspaces, forms and
+//! the inbox.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,19 +27,27 @@ mod dashboard;
 mod deletion;
 mod error;
 mod facts;
+mod forms;
 mod health;
+mod inbox;
 mod layers;
+mod outbox;
+mod quarantine;
 mod routes;
 pub mod store;
+mod trace;
+mod wake;
+mod webhooks;
 
 use app::{App, SharedApp};
 use auth::{SIGN_IN_LINK, hash_of, hint_of};
 pub use clients::Clients;
-use clients::{Connector, Vault};
+use clients::{Agent, Connector, Vault};
 pub use config::{Config, PublicUrl, Standalone};
-use deletion::Deletions;
 pub use error::{Error, FieldError, Lock, Peer, Problem};
+use quarantine::Quarantine;
 use store::{ApiKey, ApiKeyId, NewOwner, Store, UserId};
+use wake::Wake;
 
 /// How long a stop waits for requests under way.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -114,11 +123,19 @@ pub async fn build(
         store,
         vault: Vault::new(clients.vault),
         connector: Connector::new(clients.connector),
+        agent: Agent::new(clients.agent),
         clock,
         public_url: config.public_url(),
-        deletions: Deletions::default(),
+        deletions: Wake::default(),
+        facts: Wake::default(),
+        inbox: Wake::default(),
+        quarantine: Quarantine::default(),
     });
-    tasks.spawn("workspace deletion", deletion::run(Arc::clone(&app), tasks.stop().clone()));
+    let stop = tasks.stop();
+    tasks.spawn("workspace deletion", deletion::run(Arc::clone(&app), stop.clone()));
+    tasks.spawn("workspace facts", outbox::run(Arc::clone(&app), stop.clone()));
+    tasks.spawn("webhook quarantine", quarantine::run(Arc::clone(&app), stop.clone()));
+    tasks.spawn("inbox", inbox::run(Arc::clone(&app), stop.clone()));
     Ok(Gateway { app })
 }
 
@@ -127,11 +144,12 @@ pub async fn build(
 /// # Errors
 /// When it cannot start, the listener fails, or a background task dies.
 pub async fn run(config: Standalone, listener: TcpListener, stop: Stop) -> Result<(), Error> {
-    let Standalone { mut gateway, vault_url, connector_url, security } = config;
+    let Standalone { mut gateway, vault_url, connector_url, agent_url, security } = config;
     gateway.listen = listener.local_addr().map_err(Error::Serve)?;
     let clients = Clients {
         vault: connect(&vault_url, &security, Identity::Gateway)?,
         connector: connect(&connector_url, &security, Identity::Gateway)?,
+        agent: connect(&agent_url, &security, Identity::Gateway)?,
     };
     let tasks = Tasks::new(stop.clone());
     let gateway = build(&gateway, clients, SystemClock::shared(), &tasks).await?;

@@ -1,10 +1,12 @@
 //! The gateway's tables: users and how they are known, workspaces and who may
-//! see them.
+//! see them, what came in from outside and waits to be handed on.
 //!
 //! Whatever belongs to a workspace is found through the caller's membership, so
 //! that another tenant's id is as unknown as one that was never given. The
-//! look-ups without a workspace are exceptions by name: an API key's, a
-//! session's and a sign-in link's hash, and the claim of what is to be deleted.
+//! look-ups without a workspace or its user are exceptions by name: an API
+//! key's, a session's and a sign-in link's hash, a form's id and a webhook's
+//! workspace; and the tasks that delete, tell and hand on claim rows of all
+//! tenants.
 
 use coachbot_common::db::{Database, Db, DbError, Migrations};
 use coachbot_common::fault::{Fault, FaultKind};
@@ -12,14 +14,24 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 mod api_keys;
+mod facts;
+mod forms;
+mod inbox;
+mod quarantine;
 mod sessions;
 mod users;
 mod workspaces;
 
 #[cfg(test)]
+mod inbox_suite;
+#[cfg(test)]
 mod suite;
 
 pub use api_keys::{ApiKey, ApiKeyId, KnownKey};
+pub use facts::Facts;
+pub use forms::{Form, FormId};
+pub use inbox::{Arrival, InboxKind, Lease, Setback, Waiting};
+pub use quarantine::{Bounds, Quarantined, Unverified};
 pub use users::{NewOwner, UserId};
 pub use workspaces::{Workspace, WorkspaceChange};
 
@@ -29,16 +41,22 @@ pub type Hash = [u8; 32];
 /// The gateway's tables, in equal numbers for both engines.
 pub const MIGRATIONS: Migrations = Migrations {
     schema: "gateway",
-    sqlite: &[(
-        1,
-        "users and workspaces",
-        include_str!("../../migrations/gateway/sqlite/0001_users_and_workspaces.sql"),
-    )],
-    postgres: &[(
-        1,
-        "users and workspaces",
-        include_str!("../../migrations/gateway/postgres/0001_users_and_workspaces.sql"),
-    )],
+    sqlite: &[
+        (
+            1,
+            "users and workspaces",
+            include_str!("../../migrations/gateway/sqlite/0001_users_and_workspaces.sql"),
+        ),
+        (2, "inbox and forms", include_str!("../../migrations/gateway/sqlite/0002_inbox_and_forms.sql")),
+    ],
+    postgres: &[
+        (
+            1,
+            "users and workspaces",
+            include_str!("../../migrations/gateway/postgres/0001_users_and_workspaces.sql"),
+        ),
+        (2, "inbox and forms", include_str!("../../migrations/gateway/postgres/0002_inbox_and_forms.sql")),
+    ],
 };
 
 /// The store cannot do what was asked.
@@ -117,6 +135,12 @@ impl Store {
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         Ok(self.db.ping().await?)
+    }
+
+    /// Whether other processes may work on the same tables.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.db.is_shared()
     }
 
     /// Closes all connections.

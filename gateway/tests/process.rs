@@ -28,6 +28,7 @@ fn command(folder: &Path) -> Command {
         // Nobody listens there.
         .env("COACHBOT_VAULT_URL", "http://127.0.0.1:1")
         .env("COACHBOT_CONNECTOR_URL", "http://127.0.0.1:1")
+        .env("COACHBOT_AGENT_URL", "http://127.0.0.1:1")
         .env("COACHBOT_BOOTSTRAP_API_KEY", KEY)
         .stderr(Stdio::piped())
         .kill_on_drop(true);

@@ -8,6 +8,7 @@ use coachbot_common::testing::{RecordedSpan, Spans, captured_spans};
 #[expect(dead_code, reason = "this binary uses a part of it")]
 mod support;
 
+use support::twilio::{LEAD, PUBLIC, TOKEN, body, message, sign};
 use support::{KEY, TestGateway};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -27,6 +28,39 @@ async fn find(spans: &Spans, name: &str, kind: &str) -> RecordedSpan {
     };
     let found = tokio::time::timeout(Duration::from_secs(10), search).await;
     found.unwrap_or_else(|_| panic!("{kind} {name}: {:#?}", spans.ended()))
+}
+
+/// The row keeps the trace, however late and by whom it is handed on.
+async fn a_webhook_and_what_comes_of_it_are_one_trace(spans: &Spans) {
+    let (test, workspace) = TestGateway::with_twilio().await;
+    let (database, vault, agent) = (test.database.clone(), test.vault.clone(), test.agent.clone());
+    agent.be_away(true);
+    spans.clear();
+    let path = format!("/webhooks/twilio/{workspace}/messages");
+    let sent = message(1, LEAD, "Hi");
+    let signature = sign(TOKEN, &format!("{PUBLIC}{path}"), &sent);
+    let traceparent = format!("00-{TRACE}-{CALLER}-01");
+    let headers = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("x-twilio-signature", signature.as_str()),
+        ("traceparent", traceparent.as_str()),
+    ];
+    assert_eq!(test.send("POST", &path, &headers, &body(&sent)).await.status, 200);
+    let server = find(spans, "POST /webhooks/twilio/{workspace_id}/messages", "Server").await;
+    assert_eq!((server.trace_id.as_str(), server.parent_id.as_str()), (TRACE, CALLER));
+    let check = find(spans, "coachbot.vault.v1.VaultService/VerifyMac", "Client").await;
+    assert_eq!((check.trace_id.as_str(), &check.parent_id), (TRACE, &server.span_id));
+    let folder = test.end().await;
+
+    spans.clear();
+    agent.be_away(false);
+    let again = TestGateway::over(database, PUBLIC, vault, agent).await;
+    let hand_on = find(spans, "inbox.hand_on", "Internal").await;
+    assert_eq!((hand_on.trace_id.as_str(), &hand_on.parent_id), (TRACE, &server.span_id));
+    let call = find(spans, "coachbot.agent.v1.AgentService/IngestMessage", "Client").await;
+    assert_eq!((call.trace_id.as_str(), &call.parent_id), (TRACE, &hand_on.span_id));
+    again.end().await;
+    drop(folder);
 }
 
 #[tokio::test]
@@ -65,6 +99,8 @@ async fn a_request_and_the_calls_that_it_makes_are_one_trace() {
     let text = format!("{:?}", spans.ended());
     assert!(!text.contains("s3cret"), "{text}");
     assert!(!text.contains(link.path().rsplit('/').next().unwrap()), "{text}");
+
+    a_webhook_and_what_comes_of_it_are_one_trace(&spans).await;
 
     // A failure of ours carries the trace under which the log tells more.
     test.vault.be_away(true);

@@ -2,6 +2,7 @@
 //! and no value is repeated in what is said about it.
 
 use std::fmt;
+use std::str::FromStr;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -22,6 +23,10 @@ pub(crate) enum Value {
     Text(SecretString),
     /// A number, in its digits.
     Number(String),
+    /// True or false.
+    Flag(bool),
+    /// Null.
+    Null,
     /// An object.
     Object(Members),
     /// Anything else; no field takes it.
@@ -66,12 +71,12 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Number(number.to_string()))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Other)
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Flag(flag))
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Other)
+        Ok(Value::Null)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
@@ -113,6 +118,11 @@ impl Object {
         self.problems.push(FieldProblem { field: field.to_owned(), message: format!("{field} {words}") });
     }
 
+    /// How many problems were recorded so far.
+    pub(crate) fn problems(&self) -> usize {
+        self.problems.len()
+    }
+
     fn take(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
         let at = self.members.iter().position(|(member, _)| member == name)?;
@@ -147,6 +157,31 @@ impl Object {
             return None;
         }
         self.optional(name, parse)
+    }
+
+    /// A text that may be missing or null, through its parser. `Some(None)` is null.
+    pub(crate) fn nullable<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<Option<T>> {
+        if self.members.iter().any(|(member, value)| member == name && matches!(value, Value::Null)) {
+            self.take(name);
+            return Some(None);
+        }
+        self.optional(name, parse).map(Some)
+    }
+
+    /// A whole number that may be missing.
+    pub(crate) fn optional_number<T: FromStr>(&mut self, name: &'static str) -> Option<T> {
+        let number = match self.take(name)? {
+            Value::Number(digits) => digits.parse().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            self.refuse(name, "must be a whole number in its range");
+        }
+        number
     }
 
     /// An object that must be there.

@@ -11,11 +11,15 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::SharedApp;
+use crate::clients::Cut;
 use crate::error::Error;
 use crate::store::Position;
 
 const DEFAULT_LIMIT: u16 = 50;
 const MAX_LIMIT: u16 = 100;
+
+/// Longest cursor of the agent, in bytes.
+const MAX_CURSOR: usize = 512;
 
 /// Which part of a list is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,16 @@ pub(crate) struct List<T> {
     /// What to send as `cursor` for those that follow; null at the end.
     #[schema(required)]
     pub next: Option<String>,
+}
+
+impl<T> List<T> {
+    /// A part of a list that the agent keeps.
+    pub(crate) fn of<W>(items: Vec<W>, next: Option<String>) -> Result<Self, Error>
+    where
+        T: TryFrom<W, Error = Error>,
+    {
+        Ok(Self { items: items.into_iter().map(T::try_from).collect::<Result<_, _>>()?, next })
+    }
 }
 
 impl Page {
@@ -62,26 +76,46 @@ impl FromRequestParts<SharedApp> for Page {
     }
 }
 
+/// Which part is asked for of a list that the agent keeps: its cursors are its own.
+pub(crate) struct Part(pub Cut);
+
+impl FromRequestParts<SharedApp> for Part {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &SharedApp) -> Result<Self, Error> {
+        let cut = cut(parts.uri.query().unwrap_or_default())?;
+        if cut.cursor.as_ref().is_some_and(|cursor| cursor.is_empty() || cursor.len() > MAX_CURSOR) {
+            return Err(wrong_cursor());
+        }
+        Ok(Self(cut))
+    }
+}
+
 fn parse(query: &str) -> Result<Page, Error> {
-    let mut page = Page { limit: DEFAULT_LIMIT, after: None };
+    let Cut { limit, cursor } = cut(query)?;
+    let after = cursor.map(|cursor| read_cursor(&cursor).ok_or_else(wrong_cursor)).transpose()?;
+    Ok(Page { limit, after })
+}
+
+fn cut(query: &str) -> Result<Cut, Error> {
+    let mut cut = Cut { limit: DEFAULT_LIMIT, cursor: None };
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
             "limit" => {
-                page.limit =
+                cut.limit =
                     value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
                         Error::field("limit", format!("limit must be a number from 1 to {MAX_LIMIT}"))
                     })?;
             }
-            "cursor" => {
-                let after = read_cursor(&value);
-                page.after = Some(after.ok_or_else(|| {
-                    Error::field("cursor", "cursor must be the text that `next` of the page before has")
-                })?);
-            }
+            "cursor" => cut.cursor = Some(value.into_owned()),
             _ => {}
         }
     }
-    Ok(page)
+    Ok(cut)
+}
+
+fn wrong_cursor() -> Error {
+    Error::field("cursor", "cursor must be the text that `next` of the page before has")
 }
 
 /// 8 bytes of the instant in microseconds, 16 of the id.

@@ -173,8 +173,8 @@ pub(crate) async fn update_workspace(
         name: patch.name.as_ref().map(Name::as_str),
         timezone: patch.timezone.as_ref().map(Zone::as_str),
     };
-    let changed = app.store.update_workspace(tenant.caller.user(), tenant.workspace.id, change).await?;
-    Ok(Json(changed.ok_or(Error::NotFound("workspace"))?.into()))
+    let changed = app.update_workspace(tenant.caller.user(), tenant.workspace.id, change).await?;
+    Ok(Json(changed.into()))
 }
 
 /// Delete a workspace

@@ -19,7 +19,7 @@ const SCRIPT: Asset =
 const ICON: Asset = Asset { bytes: include_bytes!("../../assets/icon.svg"), content_type: "image/svg+xml" };
 
 /// The version of all assets: 8 hex digits of their hash.
-pub(super) fn version() -> &'static str {
+pub(crate) fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let all: Vec<u8> = [STYLE, SCRIPT, ICON].iter().flat_map(|asset| asset.bytes).copied().collect();
         sha256(&all).iter().take(4).map(|byte| format!("{byte:02x}")).collect()

@@ -7,7 +7,7 @@ use http::{StatusCode, Uri};
 use super::forms::Form;
 use super::views::{FieldError, WorkspaceSettingsPage};
 use super::{Place, channel_words, page, workspace_layout};
-use crate::app::SharedApp;
+use crate::app::{App, SharedApp};
 use crate::auth::{Caller as _, Person, Tenant};
 use crate::error::Error;
 use crate::facts::{Name, Zone, zones};
@@ -21,7 +21,8 @@ struct Refused {
     delete: Option<String>,
 }
 
-fn settings_page(
+async fn settings_page(
+    app: &App,
     workspace: &Workspace,
     (name, timezone): (&str, &str),
     saved: bool,
@@ -35,6 +36,7 @@ fn settings_page(
             })
             .collect();
     let has_errors = !errors.is_empty();
+    let (_, form_url) = app.form_url(workspace.id).await?;
     let view = WorkspaceSettingsPage {
         layout: workspace_layout(workspace, Place::General, has_errors),
         action: format!("/w/{}/settings", workspace.id),
@@ -42,6 +44,7 @@ fn settings_page(
         workspace_name: workspace.name.clone(),
         channel: channel_words(workspace.channel).0.to_owned(),
         id: workspace.id.to_string(),
+        form_url,
         name: name.to_owned(),
         timezone: timezone.to_owned(),
         name_error: refused.name,
@@ -55,10 +58,14 @@ fn settings_page(
     page(if has_errors { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &view)
 }
 
-pub(crate) async fn show(tenant: Tenant<Person>, uri: Uri) -> Result<Response, Error> {
+pub(crate) async fn show(
+    State(app): State<SharedApp>,
+    tenant: Tenant<Person>,
+    uri: Uri,
+) -> Result<Response, Error> {
     let workspace = &tenant.workspace;
     let saved = uri.query() == Some("saved");
-    settings_page(workspace, (&workspace.name, &workspace.timezone), saved, Refused::default())
+    settings_page(&app, workspace, (&workspace.name, &workspace.timezone), saved, Refused::default()).await
 }
 
 pub(crate) async fn save(
@@ -70,8 +77,7 @@ pub(crate) async fn save(
     match (Name::parse(typed.text("name")), Zone::parse(typed.text("timezone"))) {
         (Ok(name), Ok(zone)) => {
             let change = WorkspaceChange { name: Some(name.as_str()), timezone: Some(zone.as_str()) };
-            let changed = app.store.update_workspace(tenant.caller.user(), id, change).await?;
-            changed.ok_or(Error::NotFound("workspace"))?;
+            app.update_workspace(tenant.caller.user(), id, change).await?;
             Ok(Redirect::to(&format!("/w/{id}/settings?saved")).into_response())
         }
         (name, zone) => {
@@ -80,7 +86,8 @@ pub(crate) async fn save(
                 timezone: zone.err().map(|words| format!("Timezone {words}")),
                 delete: None,
             };
-            settings_page(&tenant.workspace, (typed.text("name"), typed.text("timezone")), false, refused)
+            let typed = (typed.text("name"), typed.text("timezone"));
+            settings_page(&app, &tenant.workspace, typed, false, refused).await
         }
     }
 }
@@ -96,7 +103,8 @@ pub(crate) async fn delete(
             delete: Some("Type the name of the workspace exactly as it stands there".to_owned()),
             ..Refused::default()
         };
-        return settings_page(workspace, (&workspace.name, &workspace.timezone), false, refused);
+        let stored = (workspace.name.as_str(), workspace.timezone.as_str());
+        return settings_page(&app, workspace, stored, false, refused).await;
     }
     app.delete_workspace(tenant.caller.user(), workspace.id).await?;
     Ok(Redirect::to("/").into_response())

@@ -214,6 +214,7 @@ pub(crate) struct WorkspaceSettingsPage {
     pub workspace_name: String,
     pub channel: String,
     pub id: String,
+    pub form_url: String,
     pub name: String,
     pub timezone: String,
     pub name_error: Option<String>,

@@ -6,7 +6,7 @@ use coachbot_integrations::Channel;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    ApiKey, ApiKeyId, Hash, MIGRATIONS, NewOwner, Position, Store, UserId, Workspace, WorkspaceChange,
+    ApiKey, ApiKeyId, FormId, Hash, MIGRATIONS, NewOwner, Position, Store, UserId, Workspace, WorkspaceChange,
 };
 
 fn now() -> Timestamp {
@@ -53,7 +53,7 @@ async fn workspace(store: &Store, user: UserId, name: &str, created_at: Timestam
         timezone: "Europe/London".to_owned(),
         created_at,
     };
-    store.insert_workspace(user, &workspace).await.unwrap();
+    store.insert_workspace(user, &workspace, FormId::from_uuid(new_id(created_at))).await.unwrap();
     workspace
 }
 

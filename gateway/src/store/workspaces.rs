@@ -5,7 +5,7 @@ use coachbot_integrations::Channel;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Position, Store, StoreError, UserId, bounds};
+use super::{FormId, Position, Store, StoreError, UserId, bounds};
 
 /// The facts of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,27 +33,31 @@ pub struct WorkspaceChange<'a> {
 
 type Row = (Uuid, String, String, String, i64);
 
-fn workspace((id, name, channel, timezone, created_at): Row) -> Result<Workspace, StoreError> {
-    let channel = Channel::parse(&channel).ok_or(StoreError::Unreadable {
-        table: "workspaces",
-        column: "channel",
-        id,
-    })?;
+pub(super) fn channel(slug: &str, id: Uuid) -> Result<Channel, StoreError> {
+    Channel::parse(slug).ok_or(StoreError::Unreadable { table: "workspaces", column: "channel", id })
+}
+
+fn workspace((id, name, slug, timezone, created_at): Row) -> Result<Workspace, StoreError> {
     Ok(Workspace {
         id: WorkspaceId::from_uuid(id),
         name,
-        channel,
+        channel: channel(&slug, id)?,
         timezone,
         created_at: from_micros(created_at),
     })
 }
 
 impl Store {
-    /// Keeps a new workspace and makes this user its owner.
+    /// Keeps a new workspace with its form, and makes this user its owner.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn insert_workspace(&self, owner: UserId, workspace: &Workspace) -> Result<(), StoreError> {
+    pub async fn insert_workspace(
+        &self,
+        owner: UserId,
+        workspace: &Workspace,
+        form: FormId,
+    ) -> Result<(), StoreError> {
         transaction!(self.db, |tx| {
             sqlx::query(
                 "INSERT INTO workspaces (id, name, channel, timezone, created_at) VALUES ($1, $2, $3, $4, $5)",
@@ -73,6 +77,12 @@ impl Store {
             .bind(to_micros(workspace.created_at))
             .execute(&mut **tx)
             .await?;
+            sqlx::query("INSERT INTO forms (workspace_id, position, id, created_at) VALUES ($1, 1, $2, $3)")
+                .bind(workspace.id.as_uuid())
+                .bind(form.as_uuid())
+                .bind(to_micros(workspace.created_at))
+                .execute(&mut **tx)
+                .await?;
             Ok::<_, StoreError>(())
         })
     }
@@ -137,7 +147,8 @@ impl Store {
     ) -> Result<Option<Workspace>, StoreError> {
         let row: Option<Row> = write!(self.db, |pool| {
             sqlx::query_as(
-                "UPDATE workspaces SET name = COALESCE($3, name), timezone = COALESCE($4, timezone) \
+                "UPDATE workspaces SET name = COALESCE($3, name), timezone = COALESCE($4, timezone), \
+                 facts_version = facts_version + 1 \
                  WHERE id = $1 AND deleting_at IS NULL AND EXISTS \
                  (SELECT 1 FROM memberships WHERE workspace_id = $1 AND user_id = $2) \
                  RETURNING id, name, channel, timezone, created_at",
@@ -150,6 +161,21 @@ impl Store {
             .await
         })?;
         row.map(workspace).transpose()
+    }
+
+    /// The channel of a workspace that lives, whoever asks: what a webhook's path
+    /// names. A look-up without a user.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn channel_of(&self, id: WorkspaceId) -> Result<Option<Channel>, StoreError> {
+        let slug: Option<String> = read!(self.db, |pool| {
+            sqlx::query_scalar("SELECT channel FROM workspaces WHERE id = $1 AND deleting_at IS NULL")
+                .bind(id.as_uuid())
+                .fetch_optional(pool)
+                .await
+        })?;
+        slug.map(|slug| channel(&slug, id.as_uuid())).transpose()
     }
 
     /// Hides a workspace of this user from now on and marks it to be deleted: says

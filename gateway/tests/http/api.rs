@@ -6,7 +6,7 @@ use coachbot_proto::vault::v1::KeyState;
 use serde_json::{Value, json};
 
 use crate::support::connector::verification;
-use crate::support::{FakeVault, KEY, OTHER_KEY, TestGateway};
+use crate::support::{FakeAgent, FakeVault, KEY, OTHER_KEY, TestGateway};
 
 const SID: &str = "AC00112233445566778899aabbccddeeff";
 const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -352,7 +352,8 @@ async fn bootstrap_keys_are_tenants_of_their_own_and_for_an_empty_database_only(
     // A second start makes no owner again, and what was deleted stays deleted.
     let database = test.database.clone();
     let folder = test.end().await;
-    let again = TestGateway::over(database, "http://localhost", FakeVault::default()).await;
+    let again =
+        TestGateway::over(database, "http://localhost", FakeVault::default(), FakeAgent::default()).await;
     assert_eq!(again.get("/workspaces").await.json()["items"].as_array().unwrap().len(), 1);
     again.end().await;
     drop(folder);

@@ -22,7 +22,7 @@ fn operations(description: &Value) -> Vec<(String, String, Value)> {
             }
         }
     }
-    assert!(all.len() >= 16, "{all:?}");
+    assert!(all.len() >= 27, "{all:?}");
     all
 }
 
@@ -33,6 +33,8 @@ fn body(path: &str, operation: &Value) -> Option<Value> {
         "workspaces" => json!({"name": "Theirs", "channel": "voice", "timezone": "UTC"}),
         "keys" => json!({"name": "theirs"}),
         "{id}" => json!({"name": "Theirs"}),
+        "agent" => json!({"persona": "Theirs"}),
+        "leads" => json!({"name": "Theirs", "email": "theirs@example.com"}),
         "{provider}" | "verify-draft" => json!({"fields": {"api_key": "sk-0123456789abcdef0123"}}),
         _ => panic!("this test has no body for {path} yet"),
     })
@@ -69,6 +71,7 @@ async fn somebody_elses_id_is_not_found_on_every_route() {
             continue;
         }
         walked += 1;
+        let path = inner(&path);
         let mine = if path.contains("/keys/") { key } else { workspace.as_str() };
         let unknown = "01937a3e-6f00-7000-8000-00000000000a";
         let mut told = Vec::new();
@@ -80,10 +83,17 @@ async fn somebody_elses_id_is_not_found_on_every_route() {
         }
         assert!(told.iter().all(|problem| *problem == told[0]), "{method} {path}: {told:?}");
     }
-    assert!(walked >= 11, "{walked}");
+    assert!(walked >= 21, "{walked}");
     assert_eq!(test.get(&format!("/workspaces/{workspace}")).await.json()["name"], "Acme voice");
     test.end().await;
 }
+
+/// The path with ids of things within a workspace.
+fn inner(path: &str) -> String {
+    path.replace("{lead_id}", INNER).replace("{conversation_id}", INNER)
+}
+
+const INNER: &str = "01937a3e-6f00-7000-8000-00000000000b";
 
 /// The path with its id as a parameter again, to choose the body by.
 fn path_of(path: &str, id: &str) -> String {
@@ -97,7 +107,7 @@ async fn every_route_wants_a_key_but_the_description() {
     for (method, path, operation) in operations(&description(&test).await) {
         let open = path.ends_with("/openapi.json");
         assert_eq!(operation.get("security").is_none(), open, "{path}");
-        let path = path.replace("{id}", &workspace).replace("{provider}", "openai");
+        let path = inner(&path).replace("{id}", &workspace).replace("{provider}", "openai");
         for key in [None, Some("nobody's key"), Some("")] {
             let answer = call(&test, &method, &path, key, None).await;
             if open {
@@ -125,8 +135,9 @@ async fn the_description_and_the_router_have_the_same_methods() {
             expected.push("HEAD".to_owned());
         }
         expected.sort();
-        let path =
-            path.replace("{id}", "01937a3e-6f00-7000-8000-00000000000a").replace("{provider}", "openai");
+        let path = inner(path)
+            .replace("{id}", "01937a3e-6f00-7000-8000-00000000000a")
+            .replace("{provider}", "openai");
         let answer = test.send("OPTIONS", &path, &[], "").await;
         answer.problem(405);
         let mut allowed: Vec<String> =
@@ -152,7 +163,7 @@ async fn the_description_is_whole() {
         let parameters = operation.get("parameters").cloned().unwrap_or(json!([]));
         let named: Vec<_> =
             parameters.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
-        for parameter in ["id", "provider"] {
+        for parameter in ["id", "provider", "lead_id", "conversation_id"] {
             assert_eq!(
                 path.contains(&format!("{{{parameter}}}")),
                 named.contains(&parameter),
@@ -208,7 +219,7 @@ async fn a_body_is_read_strictly_on_every_route_that_has_one() {
         let charset = ("content-type", "application/json; charset=utf-8");
         assert_ne!(send(&[authorization, charset], "{}").await.status, 415);
     }
-    assert_eq!(walked, 5);
+    assert_eq!(walked, 7);
     test.end().await;
 }
 
@@ -238,6 +249,8 @@ async fn every_answer_has_the_headers_that_protect_a_browser() {
         test.send("GET", "/nothing", &[], "").await,
         test.send("GET", "/healthz", &[], "").await,
         test.send("GET", "/assets/app.js", &[], "").await,
+        test.send("GET", "/f/nothing", &[], "").await,
+        test.send("POST", "/webhooks/twilio/nothing/messages", &[], "").await,
     ];
     for answer in answers {
         let policy = answer.header("content-security-policy").unwrap();

@@ -8,7 +8,8 @@ use coachbot_proto::vault::v1::KeyState;
 use serde_json::json;
 use tonic::Status;
 
-use crate::support::{FakeVault, TestGateway};
+use crate::support::agent::Taken;
+use crate::support::{FakeAgent, FakeVault, TestGateway};
 
 #[tokio::test]
 async fn ready_says_one_word_for_each_thing_that_is_needed() {
@@ -22,6 +23,7 @@ async fn ready_says_one_word_for_each_thing_that_is_needed() {
             "database": {"status": "ok"},
             "vault": {"status": "ok", "key_state": "OK"},
             "connector": {"status": "ok"},
+            "agent": {"status": "ok"},
         }})
     );
 
@@ -99,13 +101,14 @@ async fn a_deletion_waits_for_the_vault_and_survives_a_restart() {
     assert!(!test.vault.was_deleted(&id));
 
     let database: Database = test.database.clone();
-    let vault = test.vault.clone();
+    let (vault, agent) = (test.vault.clone(), test.agent.clone());
     let folder = test.end().await;
     vault.be_away(false);
-    let again = TestGateway::over(database, "http://localhost", vault.clone()).await;
+    let again = TestGateway::over(database, "http://localhost", vault.clone(), agent.clone()).await;
     tokio::time::timeout(Duration::from_secs(10), vault.deleted(&id))
         .await
         .expect("it is gone on with at the start");
+    agent.took(|ledger| ledger.contains(&Taken::Gone(id.clone()))).await;
     again.get(&format!("/workspaces/{id}")).await.problem(404);
     again.end().await;
     drop(folder);
@@ -156,7 +159,8 @@ async fn an_empty_database_without_keys_gets_its_owner_by_the_first_link() {
     assert_eq!(link.origin().ascii_serialization(), "http://localhost:1");
 
     // A server on the same database knows the link; its bootstrap keys come too late.
-    let test = TestGateway::over(database, "http://localhost", FakeVault::default()).await;
+    let test =
+        TestGateway::over(database, "http://localhost", FakeVault::default(), FakeAgent::default()).await;
     let answer = test.send("GET", link.path(), &[], "").await;
     assert_eq!((answer.status, answer.header("location")), (303, Some("/")));
     test.get("/workspaces").await.problem(401);

@@ -1,4 +1,5 @@
-//! A gateway over a real socket, with a vault and a connector that tests decide.
+//! A gateway over a real socket, with a vault, a connector and an agent that tests
+//! decide.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,10 +16,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+pub mod agent;
 pub mod client;
 pub mod connector;
+pub mod twilio;
 pub mod vault;
 
+pub use agent::FakeAgent;
 pub use client::{Answer, request};
 pub use connector::FakeConnector;
 pub use vault::FakeVault;
@@ -35,6 +39,7 @@ const VAULT_POLICY: Policy = Policy::new(&[
     ("/coachbot.vault.v1.VaultService/DescribeIntegrations", GATEWAY),
     ("/coachbot.vault.v1.VaultService/DeleteCredentials", GATEWAY),
     ("/coachbot.vault.v1.VaultService/DeleteWorkspace", GATEWAY),
+    ("/coachbot.vault.v1.VaultService/VerifyMac", GATEWAY),
     ("/coachbot.vault.v1.VaultService/IssueToolToken", GATEWAY),
     ("/coachbot.vault.v1.VaultService/RevealToolToken", GATEWAY),
 ]);
@@ -50,6 +55,7 @@ pub struct TestGateway {
     pub gateway: Gateway,
     pub vault: FakeVault,
     pub connector: FakeConnector,
+    pub agent: FakeAgent,
     pub clock: Arc<MockClock>,
     pub database: Database,
     stop: Stop,
@@ -66,13 +72,13 @@ impl TestGateway {
     pub async fn start_at(public_url: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::Sqlite(folder.path().join("gateway.sqlite"));
-        let mut test = Self::over(database, public_url, FakeVault::default()).await;
+        let mut test = Self::over(database, public_url, FakeVault::default(), FakeAgent::default()).await;
         test.folder = Some(folder);
         test
     }
 
     /// On a database that may hold something.
-    pub async fn over(database: Database, public_url: &str, vault: FakeVault) -> Self {
+    pub async fn over(database: Database, public_url: &str, vault: FakeVault, agent: FakeAgent) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let config = Config::new(address, database.clone())
@@ -86,6 +92,7 @@ impl TestGateway {
                 CONNECTOR_POLICY,
                 Identity::Gateway,
             ),
+            agent: agent.transport(),
         };
         let clock = MockClock::at("2026-11-25T12:00:00Z");
         let stop = Stop::new();
@@ -94,7 +101,7 @@ impl TestGateway {
         let serving = gateway.clone();
         let stopped = stop.clone();
         tasks.spawn("serving", async move { serving.serve(listener, stopped).await.unwrap() });
-        Self { address, gateway, vault, connector, clock, database, stop, tasks, folder: None }
+        Self { address, gateway, vault, connector, agent, clock, database, stop, tasks, folder: None }
     }
 
     /// Ends it, and keeps the database's folder for the next.

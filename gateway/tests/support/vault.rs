@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use coachbot_common::fault::{Fault, FaultKind, to_status};
 use coachbot_common::secret::random_token;
-use coachbot_integrations::{FieldProblem, Fields, Provider, from_wire, merge, shown_fields};
+use coachbot_integrations::{FieldProblem, Fields, Provider, clear_fields, from_wire, merge, shown_fields};
 use coachbot_proto::types::v1 as types;
 use coachbot_proto::vault::v1::vault_service_server::VaultService;
 use coachbot_proto::vault::v1::*;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::ExposeSecret as _;
+use sha1::Sha1;
 use tokio::sync::{Notify, watch};
 use tonic::{Request, Response, Status};
 
@@ -99,9 +101,19 @@ impl FakeVault {
         Arc::clone(self.state().hold.insert(Arc::default()))
     }
 
+    /// It opens again.
+    pub fn unlock(&self) {
+        self.state().key = None;
+    }
+
     /// From now on stored records do not open.
     pub fn damage(&self) {
         self.state().damaged = true;
+    }
+
+    /// They open again.
+    pub fn mend(&self) {
+        self.state().damaged = false;
     }
 
     /// Stores what a check found.
@@ -246,8 +258,30 @@ impl VaultService for FakeVault {
         Err(Status::unimplemented("not the gateway's"))
     }
 
-    async fn verify_mac(&self, _: Request<VerifyMacRequest>) -> Result<Response<VerifyMacResponse>, Status> {
-        Err(Status::unimplemented("not used yet"))
+    async fn verify_mac(
+        &self,
+        request: Request<VerifyMacRequest>,
+    ) -> Result<Response<VerifyMacResponse>, Status> {
+        self.open().await?;
+        let request = request.into_inner();
+        let state = self.state();
+        if state.damaged {
+            return Err(refuse(FaultKind::NotReady, Some("CANNOT_DECRYPT")));
+        }
+        let provider = Provider::try_from(request.provider).unwrap();
+        let stored = state.stored.get(&(request.workspace_id.clone(), request.provider));
+        let (fields, _, _) = stored.ok_or_else(|| refuse(FaultKind::NotFound, Some("NOT_CONNECTED")))?;
+        assert_eq!(request.algorithm(), MacAlgorithm::HmacSha1);
+        let key = fields[&request.field].expose_secret().as_bytes();
+        let matched = request.candidates.iter().position(|candidate| {
+            let mut mac = Hmac::<Sha1>::new_from_slice(key).unwrap();
+            mac.update(candidate);
+            mac.verify_slice(&request.mac).is_ok()
+        });
+        Ok(Response::new(VerifyMacResponse {
+            matched_candidate: matched.map(|at| at.try_into().unwrap()),
+            clear_fields: matched.map(|_| clear_fields(provider, fields)).unwrap_or_default(),
+        }))
     }
 
     async fn issue_tool_token(
