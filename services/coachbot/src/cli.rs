@@ -32,6 +32,8 @@ enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
+    /// Runs the provider sandbox alone: Twilio, Vapi, Cal.com and OpenAI, simulated
+    Sandbox,
     /// Prints a one-time sign-in link for the dashboard, valid for 15 minutes
     Link,
 }
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
             Some(Command::Serve) => serve_with(&ProcessEnv, None, stop).await,
             Some(Command::Key { command: KeyCommand::Generate }) => Ok(say(&key::generate())?),
             Some(Command::Key { command: KeyCommand::Status }) => key_status().await,
+            Some(Command::Sandbox) => sandbox(stop).await,
             Some(Command::Link) => link().await,
         }
     })
@@ -79,6 +82,16 @@ async fn key_status() -> Result<(), Failure> {
     let status = key::status(&reader.finish(config)?).await?;
     say(&status.sentence)?;
     if status.usable { Ok(()) } else { Err("the platform key is not usable".into()) }
+}
+
+async fn sandbox(stop: Stop) -> Result<(), Failure> {
+    let mut reader = Reader::new(&ProcessEnv);
+    let config = coachbot_sandbox::Config::read(&mut reader);
+    reader.unknown_names();
+    let config = reader.finish(config)?;
+    let listener = lifecycle::listen(config.listen, "COACHBOT_SANDBOX_LISTEN").await?;
+    say(&format!("Sandbox:      http://{}  (ledger: /_sandbox/ledger)", listener.local_addr()?))?;
+    Ok(coachbot_sandbox::run(config, listener, stop).await?)
 }
 
 async fn link() -> Result<(), Failure> {

@@ -7,21 +7,29 @@ use std::time::Duration;
 use coachbot_common::clock::SharedClock;
 use coachbot_common::config::{ConfigError, Env, Reader, Security};
 use coachbot_common::lifecycle::{self, Failure, LockedFolder, Stop, Tasks};
-use coachbot_common::rpc::{self, Identity, Rpc, with_deadline};
+use coachbot_common::rpc::{self, Identity, Policy, Rpc, with_deadline};
 use coachbot_proto::vault::v1::GetStatusRequest;
 use coachbot_proto::vault::v1::vault_service_client::VaultServiceClient;
 use tokio::net::TcpListener;
 use tracing::error;
+use url::Url;
 
 use crate::key;
 
 const CONNECTOR_LISTEN: &str = "COACHBOT_CONNECTOR_LISTEN";
+
+/// What other services are offered: Verify, and nothing else, whoever they are.
+const OFFERED: Policy = Policy::new(&[(
+    "/coachbot.connector.v1.ConnectorService/Verify",
+    &[Identity::Internal, Identity::Gateway, Identity::Agent],
+)]);
 
 /// What `serve` is told: the configuration of each service, and what only one
 /// process has.
 pub struct Config {
     vault: coachbot_vault::Config,
     connector: coachbot_connector::Config,
+    agent: coachbot_agent::Config,
     gateway: coachbot_gateway::Config,
     /// Where Verify is offered to other internal services; `None` for nowhere.
     connector_listen: Option<(SocketAddr, Security)>,
@@ -39,6 +47,7 @@ impl Config {
         reader.unknown_names();
         let vault = coachbot_vault::Config::read(&mut reader);
         let connector = coachbot_connector::Config::read(&mut reader);
+        let agent = coachbot_agent::Config::read(&mut reader);
         let gateway = coachbot_gateway::Config::read(&mut reader);
         let connector_listen = connector_listen(env, &mut reader);
         // The files lie in the data folder; a server keeps its own order among writers.
@@ -52,9 +61,9 @@ impl Config {
         let is_postgres = env.get("COACHBOT_DATABASE_URL").is_some_and(|url| !url.is_empty())
             || env.get("COACHBOT_DATABASE_URL_FILE").is_some_and(|path| !path.is_empty());
         let data_dir = Some(reader.data_dir()).filter(|_| !is_postgres);
-        let config = match (vault, connector, gateway) {
-            (Some(vault), Some(connector), Some(gateway)) => {
-                Some(Self { vault, connector, gateway, connector_listen, data_dir })
+        let config = match (vault, connector, agent, gateway) {
+            (Some(vault), Some(connector), Some(agent), Some(gateway)) => {
+                Some(Self { vault, connector, agent, gateway, connector_listen, data_dir })
             }
             _ => None,
         };
@@ -102,7 +111,11 @@ pub struct Running {
 /// # Errors
 /// In words for the person who started it.
 pub async fn start(mut config: Config, clock: SharedClock, stop: Stop) -> Result<Running, Failure> {
-    let lock = config.data_dir.as_deref().map(LockedFolder::take).transpose()?;
+    let lock = config
+        .data_dir
+        .as_deref()
+        .map(|folder| LockedFolder::take(folder, &["vault", "agent", "gateway"]))
+        .transpose()?;
     let listener = lifecycle::listen(config.gateway.listen, "COACHBOT_LISTEN").await?;
     let address = listener.local_addr()?;
     // Without a public URL, addresses are made from the port that was given.
@@ -116,19 +129,31 @@ pub async fn start(mut config: Config, clock: SharedClock, stop: Stop) -> Result
     let tasks = Tasks::new(stop);
     let vault_server = coachbot_vault::build(&config.vault, clock.clone(), &tasks).await?;
     let vault_for = |caller| rpc::direct(vault_server.clone(), coachbot_vault::policy(), caller);
-    let connector_server =
-        coachbot_connector::build(&config.connector, vault_for(Identity::Connector), clock.clone())?;
+    let connector = coachbot_connector::build_tracked(
+        &config.connector,
+        vault_for(Identity::Connector),
+        clock.clone(),
+        &tasks,
+    )?
+    .prepare();
+    let connector_for = |caller| rpc::direct(connector.clone(), coachbot_connector::policy(), caller);
+    // One process has one address, and the gateway knows its port.
+    config.agent.public_url = Url::parse(&config.gateway.public_url().origin())?;
+    let agent = coachbot_agent::build(&config.agent, connector_for(Identity::Agent), clock.clone(), &tasks)
+        .await?
+        .prepare();
     let clients = coachbot_gateway::Clients {
         vault: vault_for(Identity::Gateway),
-        connector: rpc::direct(connector_server.clone(), coachbot_connector::policy(), Identity::Gateway),
+        connector: connector_for(Identity::Gateway),
+        agent: rpc::direct(agent, coachbot_agent::policy(), Identity::Gateway),
     };
     let gateway = coachbot_gateway::build(&config.gateway, clients, clock, &tasks).await?;
 
     if let (Some(listener), Some((_, security))) = (offered, config.connector_listen) {
         let rpc = Rpc {
-            routes: tonic::service::Routes::new(connector_server),
+            routes: connector,
             names: vec![coachbot_connector::SERVICE_NAME],
-            policy: coachbot_connector::policy(),
+            policy: OFFERED,
             security,
             everyone: Some(Identity::Internal),
             descriptors: coachbot_proto::DESCRIPTORS,

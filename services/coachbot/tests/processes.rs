@@ -1,4 +1,4 @@
-//! Vault, connector and gateway as three processes that know each other by
+//! Vault, connector, agent and gateway as four processes that know each other by
 //! certificate.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
@@ -96,7 +96,7 @@ impl Service {
 }
 
 #[tokio::test]
-async fn three_processes_that_know_each_other_verify_a_key() {
+async fn four_processes_that_know_each_other_verify_a_key() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new();
@@ -114,7 +114,12 @@ async fn three_processes_that_know_each_other_verify_a_key() {
         Service::start("coachbot-connector", &files(Identity::Connector), folder.path(), &env).await;
 
     let connector_url = connector.url();
+    let env = [("COACHBOT_CONNECTOR_URL", connector_url.as_str())];
+    let agent = Service::start("coachbot-agent", &files(Identity::Agent), folder.path(), &env).await;
+
+    let agent_url = agent.url();
     let env = [
+        ("COACHBOT_AGENT_URL", agent_url.as_str()),
         ("COACHBOT_VAULT_URL", vault_url.as_str()),
         ("COACHBOT_CONNECTOR_URL", &connector_url),
         ("COACHBOT_BOOTSTRAP_API_KEY", API_KEY),
@@ -123,6 +128,9 @@ async fn three_processes_that_know_each_other_verify_a_key() {
 
     // A key goes in by the gateway's API, and Verify comes back.
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ready = http.get(format!("http://127.0.0.1:{}/readyz", gateway.port)).send().await.unwrap();
+    let ready: Value = ready.json().await.unwrap();
+    assert_eq!(ready["status"], "ok", "{ready}");
     let base = format!("http://127.0.0.1:{}/api/v1/workspaces", gateway.port);
     let body = json!({"name": "Northside", "channel": "whatsapp", "timezone": "Europe/London"});
     let made: Value =
@@ -160,7 +168,7 @@ async fn three_processes_that_know_each_other_verify_a_key() {
         "the gateway never sees a stored credential"
     );
 
-    for service in [gateway, connector, vault] {
+    for service in [gateway, agent, connector, vault] {
         let log = service.stop().await;
         assert!(!log.contains(planted(Provider::Openai)), "a secret is in a log");
         assert!(!log.contains(API_KEY), "an API key is in a log");

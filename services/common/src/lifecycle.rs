@@ -133,32 +133,39 @@ pub async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpLi
 /// A data folder that no second process may use, as long as this value lives.
 #[derive(Debug)]
 pub struct LockedFolder {
-    _lock: File,
+    _locks: Vec<File>,
 }
 
 impl LockedFolder {
-    /// Makes the folder, for its owner alone, and locks it. The operating system
-    /// frees the lock when the process ends, however it ends.
+    /// Makes the folder, for its owner alone, and locks the files of these
+    /// services in it. The operating system frees the locks when the process ends,
+    /// however it ends.
     ///
     /// # Errors
     /// [`StartError::FolderTaken`] or [`StartError::Folder`].
-    pub fn take(folder: &Path) -> Result<Self, StartError> {
+    pub fn take(folder: &Path, services: &[&str]) -> Result<Self, StartError> {
         let unusable = |source| StartError::Folder { folder: folder.to_owned(), source };
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder).map_err(unusable)?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(folder.join("lock"))
-            .map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(StartError::FolderTaken { folder: folder.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        let mut locks = Vec::with_capacity(services.len());
+        for service in services {
+            let lock = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(folder.join(format!("{service}.lock")))
+                .map_err(unusable)?;
+            match lock.try_lock() {
+                Ok(()) => locks.push(lock),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StartError::FolderTaken { folder: folder.to_owned() });
+                }
+                Err(TryLockError::Error(source)) => return Err(unusable(source)),
+            }
         }
+        Ok(Self { _locks: locks })
     }
 }
 
@@ -256,11 +263,12 @@ mod tests {
     #[test]
     fn a_folder_is_taken_once() {
         let folder = std::env::temp_dir().join(format!("coachbot-lock-{}", std::process::id()));
-        let first = LockedFolder::take(&folder).unwrap();
-        let refused = LockedFolder::take(&folder).unwrap_err();
+        let first = LockedFolder::take(&folder, &["vault", "agent"]).unwrap();
+        let other = LockedFolder::take(&folder, &["gateway"]).unwrap();
+        let refused = LockedFolder::take(&folder, &["agent"]).unwrap_err();
         assert!(refused.to_string().contains("is in use by another Coachbot"), "{refused}");
-        drop(first);
-        LockedFolder::take(&folder).unwrap();
+        drop((first, other));
+        LockedFolder::take(&folder, &["vault", "agent", "gateway"]).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
     }
 

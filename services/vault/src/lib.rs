@@ -159,5 +159,5 @@ pub async fn run(alone: Standalone, listener: TcpListener, stop: Stop) -> Result
 fn lock(database: &Database) -> Result<Option<LockedFolder>, StartError> {
     let Database::Sqlite(path) = database else { return Ok(None) };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    LockedFolder::take(folder.unwrap_or(Path::new("."))).map(Some)
+    LockedFolder::take(folder.unwrap_or(Path::new(".")), &["vault"]).map(Some)
 }

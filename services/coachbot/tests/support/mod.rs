@@ -266,3 +266,16 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+/// A fresh database on the test server, for a whole product.
+pub async fn fresh_postgres_database(server: &url::Url, name: &str) -> String {
+    use sqlx::Connection as _;
+
+    let mut connection = sqlx::PgConnection::connect(server.as_str()).await.unwrap();
+    let statement = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::query(statement).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let mut url = server.clone();
+    url.set_path(name);
+    url.to_string()
+}

@@ -8,12 +8,14 @@ pub enum Process {
     Vault,
     /// `coachbot-connector`.
     Connector,
-    /// `coachbot-agent`, which comes with the chat loop.
+    /// `coachbot-agent`.
     Agent,
     /// `coachbot-gateway`.
     Gateway,
     /// `coachbot serve`, which reads what the others read too.
     Serve,
+    /// `coachbot sandbox`.
+    Sandbox,
 }
 
 /// One variable.
@@ -29,7 +31,7 @@ pub struct Variable {
     pub meaning: &'static str,
 }
 
-use Process::{Agent, Connector, Gateway, Serve, Vault};
+use Process::{Agent, Connector, Gateway, Sandbox, Serve, Vault};
 
 const EVERYONE: &[Process] = &[Vault, Connector, Agent, Gateway, Serve];
 const STORES: &[Process] = &[Vault, Agent, Gateway, Serve];
@@ -65,7 +67,12 @@ pub const VARIABLES: &[Variable] = &[
         "a SQLite file in the data folder",
         "`postgres://…`, or `sqlite://path` for a service by itself",
     ),
-    variable("COACHBOT_DATA_DIR", STORES, "`./data`", "the folder of the SQLite files"),
+    variable(
+        "COACHBOT_DATA_DIR",
+        &[Vault, Agent, Gateway, Serve, Sandbox],
+        "`./data`",
+        "the folder of the SQLite files, and of the sandbox's state",
+    ),
     variable(
         "COACHBOT_LISTEN",
         EVERYONE,
@@ -86,7 +93,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable("COACHBOT_VAULT_URL", &[Connector, Gateway], "`http://127.0.0.1:50051`", "the vault"),
     variable("COACHBOT_CONNECTOR_URL", &[Agent, Gateway], "`http://127.0.0.1:50052`", "the connector"),
-    variable("COACHBOT_AGENT_URL", &[Gateway], "`http://127.0.0.1:50053`", "the agent; nothing reads it yet"),
+    variable("COACHBOT_AGENT_URL", &[Gateway], "`http://127.0.0.1:50053`", "the agent"),
     variable("COACHBOT_TRANSPORT", EVERYONE, "`mtls`", "`mtls`, or `plain` where no one else listens"),
     variable("COACHBOT_TLS_CERT", EVERYONE, "", "PEM file, this process's certificate"),
     variable("COACHBOT_TLS_KEY", EVERYONE, "", "PEM file, its private key"),
@@ -127,7 +134,7 @@ pub const VARIABLES: &[Variable] = &[
         "`gpt-4o`",
         "the model of a workspace that names none",
     ),
-    variable("COACHBOT_SANDBOX_LISTEN", &[], "", "reserved for the provider sandbox; nothing reads it yet"),
+    variable("COACHBOT_SANDBOX_LISTEN", &[Sandbox], "`127.0.0.1:8090`", "where the provider sandbox listens"),
     variable("RUST_LOG", EVERYONE, "`info`", "what is logged"),
     variable(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -150,7 +157,7 @@ mod tests {
     const README: &str = include_str!("../../../../README.md");
 
     fn row(variable: &Variable) -> String {
-        let columns = [Vault, Connector, Gateway, Serve]
+        let columns = [Vault, Connector, Agent, Gateway, Serve, Sandbox]
             .map(|process| if variable.processes.contains(&process) { "x" } else { "" })
             .join(" | ");
         format!("| `{}` | {columns} | {} | {} |", variable.name, variable.default, variable.meaning)
@@ -158,8 +165,8 @@ mod tests {
 
     #[test]
     fn the_readme_has_the_table() {
-        let head = "| variable | vault | connector | gateway | serve | default | what |\n\
-                    | --- | --- | --- | --- | --- | --- | --- |";
+        let head = "| variable | vault | connector | agent | gateway | serve | sandbox | default | what |\n\
+                    | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
         let rows: Vec<_> = VARIABLES.iter().map(row).collect();
         let table = format!("{head}\n{}", rows.join("\n"));
         assert!(README.contains(&table), "the README's table should be:\n{table}");
