@@ -19,6 +19,8 @@ words! {
         ModelRefused = "MODEL_REFUSED",
         /// The reply claimed a booking that there is not.
         ReplyHeld = "REPLY_HELD",
+        /// The model asked for what it may not have, and was stopped.
+        ModelBrokeRules = "MODEL_BROKE_RULES",
         /// Too many tool or model calls.
         BudgetExhausted = "BUDGET_EXHAUSTED",
         /// The day's tokens are used up.
@@ -59,6 +61,9 @@ impl Reason {
             Self::ModelRefused => "The model refused to answer. Answer the lead.",
             Self::ReplyHeld => {
                 "The model claimed a booking that does not exist; its reply was held. Answer the lead."
+            }
+            Self::ModelBrokeRules => {
+                "The model tried what it may not do (an invented slot, another's address, an unknown tool), and was stopped. Read the conversation."
             }
             Self::BudgetExhausted => {
                 "The model used up its calls for one message without an answer. Answer the lead."

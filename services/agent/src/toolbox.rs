@@ -17,7 +17,7 @@ use crate::intent::{Booked, Intent, Payload, State};
 use crate::item::Call;
 use crate::prompt::zone;
 use crate::store::{BookingStart, Progress, Run, RunContext, Settled, StepKind, StoreError, Wish};
-use crate::tools::{self, Asked, Attendee, MOST_TOOLS, failed};
+use crate::tools::{self, Asked, Attendee, InvalidAttendee, MOST_TOOLS, failed};
 use crate::turn::{Flow, calendar_is_missing, count, tool_step};
 
 /// What a tool came to.
@@ -48,6 +48,7 @@ impl Agent {
             info!(run = %run.id, tool = known_name(&call.name), "a tool runs");
             let began = Instant::now();
             let outcome = match tools::arguments(&call.arguments) {
+                // A slip that the model may mend; one that goes on ends at the budget.
                 Err(error) => Outcome::Result(failed(error)),
                 Ok(arguments) => match call.name.as_str() {
                     "listSlots" => self.list_slots(run, context, progress, &arguments).await?,
@@ -64,7 +65,7 @@ impl Agent {
                         }
                         Outcome::Stored
                     }
-                    _ => Outcome::Result(failed("There is no tool of that name.")),
+                    _ => broken(progress, "There is no tool of that name."),
                 },
             };
             match outcome {
@@ -154,7 +155,8 @@ impl Agent {
         }
         let payload = match self.wish(run, context, arguments).await? {
             Ok(payload) => payload,
-            Err(error) => return Ok(Outcome::Result(failed(&error))),
+            Err(Refused::Rule(words)) => return Ok(broken(progress, &words)),
+            Err(Refused::Asked(words)) => return Ok(Outcome::Result(failed(&words))),
         };
         let wish = Wish { call_id: call.call_id.clone(), payload, turn };
         let stored = std::mem::take(progress);
@@ -218,22 +220,32 @@ impl Agent {
         run: &Run,
         context: &RunContext,
         arguments: &Value,
-    ) -> Result<Result<Payload, String>, StoreError> {
+    ) -> Result<Result<Payload, Refused>, StoreError> {
         const NOT_OFFERED: &str =
             "start must be one of the slots that listSlots returned in the last 30 minutes. Call listSlots.";
         let asked = Asked::read(arguments);
         let now = self.now();
         let start = asked.start.and_then(tools::start_of).filter(|start| *start > now);
         let offered = start.and_then(|start| Some((start, tools::was_offered(&context.steps, start, now)?)));
-        let Some((start, timezone)) = offered else { return Ok(Err(NOT_OFFERED.to_owned())) };
+        let Some((start, timezone)) = offered else {
+            // One that was offered earlier is merely too old.
+            let known = start.is_some_and(|start| tools::was_ever_offered(&context.steps, start));
+            let words = NOT_OFFERED.to_owned();
+            return Ok(Err(if known { Refused::Asked(words) } else { Refused::Rule(words) }));
+        };
         let written = context.messages.iter().filter(|message| message.author == Author::Lead);
         let given = written.map(|message| message.text.as_str()).chain(context.lead.email.as_deref());
         let attendee = match Attendee::parse(asked.name, asked.email, given) {
             Ok(attendee) => attendee,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(foreign @ InvalidAttendee::ForeignEmail) => {
+                return Ok(Err(Refused::Rule(foreign.to_string())));
+            }
+            Err(error) => return Ok(Err(Refused::Asked(error.to_string()))),
         };
         if attendee.email.is_none() && !self.email_is_optional(run).await? {
-            return Ok(Err("email is needed: ask the lead for their e-mail address.".to_owned()));
+            return Ok(Err(Refused::Asked(
+                "email is needed: ask the lead for their e-mail address.".to_owned(),
+            )));
         }
         let phone = context.lead.phone.clone();
         Ok(Ok(Payload::Booking { start, name: attendee.name, email: attendee.email, phone, timezone }))
@@ -250,6 +262,20 @@ impl Agent {
             Some(Err(_)) => Ok(false),
         }
     }
+}
+
+/// Why a wish to book is refused.
+enum Refused {
+    /// The lead has to be asked, or slots listed again.
+    Asked(String),
+    /// The model made something up.
+    Rule(String),
+}
+
+/// The model is told, and so is the coach: it asked for what it may not have.
+fn broken(progress: &mut Progress, words: &str) -> Outcome {
+    progress.escalations.push(Reason::ModelBrokeRules);
+    Outcome::Result(failed(words))
 }
 
 /// What the model is told; `None` while nothing is known.

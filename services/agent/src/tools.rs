@@ -15,7 +15,7 @@ mod booking;
 mod slots;
 
 pub use attendee::{Attendee, InvalidAttendee};
-pub use booking::{Asked, refusal_text, start_of, was_offered};
+pub use booking::{Asked, refusal_text, start_of, was_ever_offered, was_offered};
 pub use slots::{Window, answer as slots_answer, label, window};
 
 /// Tool runs in one run.

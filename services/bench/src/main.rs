@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 mod calls;
+mod ingest;
 mod process;
 mod provider;
 mod sample;
@@ -13,6 +14,7 @@ fn main() -> anyhow::Result<()> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         calls::run().await?;
+        ingest::run().await?;
         process::run().await
     })
 }

@@ -57,6 +57,7 @@ async fn a_lead_who_writes_ends_with_one_booking() {
     // The API tells the same story.
     let leads = chat.until("leads", |items| items.iter().any(|lead| lead["stage"] == "booked")).await;
     assert_eq!((leads.len(), leads[0]["source"].as_str()), (1, Some("whatsapp")));
+    assert_eq!(leads[0]["email"], "zoe@example.com", "the coach sees under what was booked");
     let conversations = chat.list("conversations").await;
     assert_eq!(conversations.len(), 1);
     let path =
@@ -147,6 +148,38 @@ async fn stop_is_confirmed_once_and_nothing_follows() {
     chat.write("START").await;
     chat.answer().await;
     assert_eq!(chat.sandbox.effects("message").await.len(), 3, "{:?}", chat.all_answers().await);
+    chat.end().await;
+}
+
+/// The model is treated as the lead: what it may not do, code stops.
+#[tokio::test]
+async fn a_model_that_misbehaves_is_stopped_and_an_escalation_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let chat = Chat::start(folder.path(), &[]).await;
+    let words = [
+        "#loop",
+        "#invent",
+        "#other_email",
+        "#claim",
+        "#unknown_tool",
+        "#broken_arguments",
+        "#nonsense",
+        "#empty",
+        "#refuse",
+        "#incomplete",
+    ];
+    for (number, word) in words.into_iter().enumerate() {
+        let lead = format!("whatsapp:+4477009{:05}", 40_000 + number);
+        let text = format!("I'm Zoë Kay, zoe@example.com, book me in {word}");
+        assert_eq!(chat.write_with(&text, json!({"from": lead})).await, [200]);
+        let answer = chat.answer_to(&lead).await;
+        assert!(!answer.contains("You are booked"), "{word}: {answer}");
+        chat.until("escalations?limit=100", |items| items.len() > number).await;
+    }
+    chat.until_sent(words.len()).await;
+    assert_eq!(chat.list("escalations?limit=100").await.len(), words.len(), "one says why, for each");
+    assert_eq!(chat.sandbox.effects("message").await.len(), words.len(), "each lead got one message");
+    assert_eq!(chat.sandbox.effects("booking").await, Vec::<Value>::new());
     chat.end().await;
 }
 

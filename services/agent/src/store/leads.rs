@@ -231,6 +231,29 @@ pub(super) async fn advance(
     Ok(())
 }
 
+/// Keeps the name and the address that a consult was booked under, where none is
+/// known yet.
+pub(super) async fn learn(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    lead: LeadId,
+    name: &str,
+    email: Option<&str>,
+) -> Result<(), StoreError> {
+    rows!(
+        tx,
+        sqlx::query(
+            "UPDATE leads SET name = CASE WHEN name = '' THEN $3 ELSE name END, email = COALESCE(email, $4)
+             WHERE workspace_id = $1 AND lead_id = $2"
+        )
+        .bind(workspace.as_uuid())
+        .bind(lead.as_uuid())
+        .bind(name)
+        .bind(email)
+    )?;
+    Ok(())
+}
+
 /// Takes a lead's word that they want no messages: nothing that is planned for
 /// them happens, no run goes on, and their conversation is closed.
 pub(super) async fn opt_out(tx: &mut Tx, workspace: WorkspaceId, lead: LeadId) -> Result<(), StoreError> {

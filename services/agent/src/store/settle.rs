@@ -10,7 +10,7 @@ use super::tx::{Tx, rows};
 use super::{StoreError, bookings, escalations, leads, runs};
 use crate::conversation::MessageStatus;
 use crate::escalation::Reason;
-use crate::intent::{BookingState, Intent, IntentId, Purpose, State};
+use crate::intent::{BookingState, Intent, IntentId, Payload, Purpose, State};
 use crate::lead::Stage;
 
 pub(super) async fn settle_alone(
@@ -71,6 +71,9 @@ pub(super) async fn settle(
             update(tx, intent, State::Accepted, None, now).await?;
             set_provider_id(tx, standing, intent.id, &booked.provider_uid).await?;
             bookings::insert(tx, standing, intent.id, booked, now).await?;
+            if let Payload::Booking { name, email, .. } = &intent.payload {
+                leads::learn(tx, standing.workspace, standing.lead, name, email.as_deref()).await?;
+            }
             if booked.state == BookingState::Accepted {
                 leads::advance(tx, standing.workspace, standing.lead, Stage::Booked).await?;
             }

@@ -40,12 +40,22 @@ pub fn start_of(text: &str) -> Option<Timestamp> {
 /// in which zone.
 #[must_use]
 pub fn was_offered(steps: &[Step], start: Timestamp, now: Timestamp) -> Option<String> {
+    offered_since(steps, start, now - OFFERED_FOR)
+}
+
+/// Whether the slot was offered at all, however long ago.
+#[must_use]
+pub fn was_ever_offered(steps: &[Step], start: Timestamp) -> bool {
+    offered_since(steps, start, Timestamp::MIN).is_some()
+}
+
+fn offered_since(steps: &[Step], start: Timestamp, since: Timestamp) -> Option<String> {
     steps
         .iter()
         .rev()
         .map(|step| &step.step)
         .filter(|step| step.kind == StepKind::Tool && step.name == "listSlots")
-        .filter(|step| step.created_at + OFFERED_FOR >= now)
+        .filter(|step| step.created_at >= since)
         .filter_map(|step| serde_json::from_str::<Value>(&step.result).ok())
         .find(|result| {
             let slots = result.get("slots").and_then(Value::as_array);
