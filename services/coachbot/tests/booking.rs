@@ -1,7 +1,7 @@
 //! From a lead's first message to a booked consult, judged by the ledger of the
 //! sandbox.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
+#![expect(clippy::indexing_slicing, reason = "a test may")]
 
 #[path = "support/chat.rs"]
 mod chat;

@@ -1,8 +1,10 @@
 //! Vault, connector, agent and gateway as four processes that know each other by
 //! certificate.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
 
+#[path = "support/chat.rs"]
+mod chat;
 mod support;
 
 use std::collections::BTreeMap;
@@ -10,6 +12,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use chat::{SENDER, Sandbox};
 use coachbot_common::config::{Security, TlsFiles};
 use coachbot_common::rpc::{self, Identity, with_deadline};
 use coachbot_common::testing::Authority;
@@ -82,6 +85,12 @@ impl Service {
 
     fn url(&self) -> String {
         format!("https://localhost:{}", self.port)
+    }
+
+    /// `kill -9`.
+    async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+        self.log.await.unwrap();
     }
 
     /// Asks it to stop; it must leave in time and with success.
@@ -172,5 +181,121 @@ async fn four_processes_that_know_each_other_verify_a_key() {
         let log = service.stop().await;
         assert!(!log.contains(planted(Provider::Openai)), "a secret is in a log");
         assert!(!log.contains(API_KEY), "an API key is in a log");
+    }
+}
+
+fn free_address() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+fn localhost(address: &str) -> String {
+    format!("https://{}", address.replace("127.0.0.1", "localhost"))
+}
+
+/// The four of them on addresses that stay, over the sandbox.
+struct Deployment {
+    authority: Authority,
+    folder: tempfile::TempDir,
+    env: BTreeMap<&'static str, Vec<(&'static str, String)>>,
+}
+
+impl Deployment {
+    fn new(sandbox: &Sandbox) -> Self {
+        let [vault, connector, agent, gateway] = [0; 4].map(|_| free_address());
+        let base = |path: &str| format!("{}{path}", sandbox.base);
+        let public = format!("http://{}", gateway.replace("127.0.0.1", "localhost"));
+        let env = BTreeMap::from([
+            (
+                "coachbot-vault",
+                vec![("INTEGRATIONS_ENCRYPTION_KEY", KEY.to_owned()), ("COACHBOT_LISTEN", vault.clone())],
+            ),
+            (
+                "coachbot-connector",
+                vec![
+                    ("COACHBOT_LISTEN", connector.clone()),
+                    ("COACHBOT_VAULT_URL", localhost(&vault)),
+                    ("COACHBOT_TWILIO_BASE_URL", base("/twilio")),
+                    ("COACHBOT_OPENAI_BASE_URL", base("/openai/v1")),
+                ],
+            ),
+            (
+                "coachbot-agent",
+                vec![
+                    ("COACHBOT_LISTEN", agent.clone()),
+                    ("COACHBOT_CONNECTOR_URL", localhost(&connector)),
+                    ("COACHBOT_PUBLIC_URL", public.clone()),
+                ],
+            ),
+            (
+                "coachbot-gateway",
+                vec![
+                    ("COACHBOT_LISTEN", gateway),
+                    ("COACHBOT_PUBLIC_URL", public),
+                    ("COACHBOT_VAULT_URL", localhost(&vault)),
+                    ("COACHBOT_CONNECTOR_URL", localhost(&connector)),
+                    ("COACHBOT_AGENT_URL", localhost(&agent)),
+                    ("COACHBOT_BOOTSTRAP_API_KEY", API_KEY.to_owned()),
+                ],
+            ),
+        ]);
+        Self { authority: Authority::new(), folder: tempfile::tempdir().unwrap(), env }
+    }
+
+    async fn start(&self, name: &'static str) -> Service {
+        let identity = name.strip_prefix("coachbot-").unwrap().parse().unwrap();
+        let env: Vec<_> = self.env[name].iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Service::start(name, &self.authority.files(identity), self.folder.path(), &env).await
+    }
+}
+
+/// Whichever service is away: the webhook is kept, and answered once when it is
+/// back.
+#[tokio::test]
+async fn what_comes_while_a_service_is_away_is_answered_once_when_it_returns() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start(folder.path()).await;
+    let deployment = Deployment::new(&sandbox);
+    let mut running = BTreeMap::new();
+    for name in ["coachbot-vault", "coachbot-connector", "coachbot-agent", "coachbot-gateway"] {
+        running.insert(name, deployment.start(name).await);
+    }
+    let base = format!("http://localhost:{}", running["coachbot-gateway"].port);
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let send = async |method: reqwest::Method, path: &str, body: Value| -> Value {
+        let request = http.request(method, format!("{base}/api/v1/workspaces{path}")).bearer_auth(API_KEY);
+        let answer = request.json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json().await.unwrap()
+    };
+    let body = json!({"name": "Northside", "channel": "whatsapp", "timezone": "Europe/London"});
+    let made = send(reqwest::Method::POST, "", body).await;
+    let id = made["id"].as_str().unwrap();
+    let accounts = sandbox.get("/accounts").await;
+    let twilio = json!({"account_sid": accounts["twilio"][0]["account_sid"],
+        "auth_token": accounts["twilio"][0]["auth_token"], "from": SENDER});
+    let put = reqwest::Method::PUT;
+    send(put.clone(), &format!("/{id}/integrations/twilio"), json!({"fields": twilio})).await;
+    let openai = json!({"api_key": accounts["openai"]["api_key"]});
+    send(put.clone(), &format!("/{id}/integrations/openai"), json!({"fields": openai})).await;
+    send(put, &format!("/{id}/agent"), json!({"debounce_milliseconds": 0})).await;
+
+    for (number, name) in ["coachbot-vault", "coachbot-connector", "coachbot-agent"].into_iter().enumerate() {
+        running.remove(name).unwrap().kill().await;
+        let written = json!({
+            "workspace_webhook_url": format!("{base}/webhooks/twilio/{id}/messages"),
+            "to": SENDER,
+            "from": format!("whatsapp:+4477009{:05}", 50_000 + number),
+            "text": "Hi!",
+        });
+        let answer = sandbox.post("/leads/messages", written).await;
+        assert_eq!(answer["status"], 200, "the webhook is kept while {name} is away");
+        running.insert(name, deployment.start(name).await);
+        sandbox.until_effects("message", number + 1).await;
+    }
+    assert_eq!(sandbox.effects("message").await.len(), 3, "each lead is answered once");
+    assert_eq!(sandbox.violations().await, Vec::<Value>::new());
+    for name in ["coachbot-gateway", "coachbot-agent", "coachbot-connector", "coachbot-vault"] {
+        running.remove(name).unwrap().stop().await;
     }
 }

@@ -1,6 +1,7 @@
 //! A lead, the sandbox's providers as a process of their own, and the product
 //! over them, which can be killed and started again.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::cell::Cell;
