@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use coachbot_common::clock::SharedClock;
 use coachbot_common::config::{ConfigError, Env, Reader, Security};
+use coachbot_common::db::Database;
 use coachbot_common::lifecycle::{self, Failure, LockedFolder, Stop, Tasks};
 use coachbot_common::rpc::{self, Identity, Policy, Rpc, with_deadline};
 use coachbot_proto::vault::v1::GetStatusRequest;
@@ -50,7 +51,6 @@ impl Config {
         let agent = coachbot_agent::Config::read(&mut reader);
         let gateway = coachbot_gateway::Config::read(&mut reader);
         let connector_listen = connector_listen(env, &mut reader);
-        // The files lie in the data folder; a server keeps its own order among writers.
         let database = reader.text("COACHBOT_DATABASE_URL");
         if database.is_some_and(|url| url.starts_with("sqlite:")) {
             reader.problem(
@@ -58,9 +58,9 @@ impl Config {
                 "must be postgres://… for `serve`: its SQLite files, one a service, lie in COACHBOT_DATA_DIR",
             );
         }
-        let is_postgres = env.get("COACHBOT_DATABASE_URL").is_some_and(|url| !url.is_empty())
-            || env.get("COACHBOT_DATABASE_URL_FILE").is_some_and(|path| !path.is_empty());
-        let data_dir = Some(reader.data_dir()).filter(|_| !is_postgres);
+        // The files lie in the data folder; a server keeps its own order among writers.
+        let in_files = vault.as_ref().is_some_and(|vault| matches!(vault.database, Database::Sqlite(_)));
+        let data_dir = in_files.then(|| reader.data_dir());
         let config = match (vault, connector, agent, gateway) {
             (Some(vault), Some(connector), Some(agent), Some(gateway)) => {
                 Some(Self { vault, connector, agent, gateway, connector_listen, data_dir })
